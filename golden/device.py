@@ -1,0 +1,358 @@
+"""The device as a sequence of integer transactions: what the RTL has to equal in every bit.
+
+Each transaction is a pure function of the parameters, the accumulators, its arguments and its nonce. A batch is
+the same as its rows one after the other. docs/numerics.md states the arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from golden import kernels
+from golden.config import CONTRACT_VERSION, DeviceConfig
+from golden.errors import SvpgError
+from golden.fixed import Format
+
+Ints = NDArray[np.int64]
+
+POLICIES = {
+    "sample": kernels.POLICY_SAMPLE,
+    "greedy": kernels.POLICY_GREEDY,
+    "conditional": kernels.POLICY_CONDITIONAL,
+}
+RULES = {
+    "published": kernels.RULE_PUBLISHED,
+    "conditional": kernels.RULE_CONDITIONAL,
+    "contrastive": kernels.RULE_CONTRASTIVE,
+}
+OPTIMISERS = {
+    "sgd": kernels.OPTIMISER_SGD,
+    "rmsprop": kernels.OPTIMISER_RMSPROP,
+    "sign": kernels.OPTIMISER_SIGN,
+}
+
+SECTIONS = ("weight", "bias", "acc", "acc_bias", "moment", "moment_bias")
+"""Memories that ``LOAD`` and ``READ`` address, each row-major."""
+
+
+@dataclass
+class Inference:
+    """Result of ``INFER``, integers; B rows.
+
+    Attributes
+    ----------
+    winners: int64 (B, G+1), index within the group, action last.
+    prob_raw: int64 (B, A), action probabilities with ``prob_frac`` fraction bits.
+    q_raw: int64 (B, N), activity with ``activity_frac`` fraction bits.
+    iterations: int64 (B,), softmax passes.
+    events, row_words: int64 (B,), events that entered the potentials and weight words they read.
+    """
+
+    winners: Ints
+    prob_raw: Ints
+    q_raw: Ints
+    iterations: Ints
+    events: Ints
+    row_words: Ints
+
+
+@dataclass
+class Learning:
+    """Counters of ``LEARN``; int64 (B,) each.
+
+    Attributes
+    ----------
+    iterations: softmax passes of both phases.
+    events, row_words: as in :class:`Inference`, both phases.
+    learn_words: accumulator words touched in the weight rows (biases apart).
+    """
+
+    iterations: Ints
+    events: Ints
+    row_words: Ints
+    learn_words: Ints
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Arguments of ``APPLY``.
+
+    Parameters
+    ----------
+    optimiser: ``sgd``, ``rmsprop`` (shift only) or ``sign`` (with a dead zone).
+    mean_shift: the accumulators are divided by 2**mean_shift.
+    rate, obs_rate: learning rates 2**-rate of the recurrent rows and biases, and of the observation rows.
+    decay: second moments follow with weight 2**-decay (rmsprop).
+    floor: second moments count as at least 2**-floor (rmsprop).
+    grid: the gradient is rounded to multiples of 2**-grid, zero takes no step (sign).
+    """
+
+    optimiser: str
+    mean_shift: int
+    rate: int
+    obs_rate: int
+    decay: int = 7
+    floor: int = 20
+    grid: int = 10
+
+
+class Device:
+    """Golden model of one device; starts with all parameters zero, as after reset and a clear.
+
+    Parameters
+    ----------
+    config: sizes and formats.
+
+    Attributes
+    ----------
+    weight: (P, N), bias: (N,): parameters in octaves, raw.
+    acc, acc_bias: accumulators, raw. moment, moment_bias: second moments, raw.
+    """
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.config = config
+        self._constants = kernels.constants(config)
+        p, n = config.sources, config.neurons
+        self.weight = np.zeros((p, n), dtype=_container(config.weight))
+        self.bias = np.zeros(n, dtype=np.int32)
+        self.acc = np.zeros((p, n), dtype=_container(config.accumulator))
+        self.acc_bias = np.zeros(n, dtype=_container(config.accumulator))
+        self.moment = np.zeros((p, n), dtype=np.int32 if config.moment_bits < 32 else np.int64)
+        self.moment_bias = np.zeros(n, dtype=self.moment.dtype)
+        self._no_winners = np.zeros((0, config.groups + 1), dtype=np.int64)
+
+    # --- INFO, LOAD, READ --------------------------------------------------------------------------
+    def info(self) -> dict[str, int | str]:
+        """``INFO``: every field of the configuration, the contract version and the configuration digest."""
+        return {"contract": CONTRACT_VERSION, "digest": self.config.digest, **self.config.to_dict()}
+
+    def section_format(self, section: str) -> Format:
+        """Number format of a memory section."""
+        if section not in SECTIONS:
+            raise SvpgError(f"section {section!r} is unknown; choose one of {', '.join(SECTIONS)}")
+        return {"weight": self.config.weight, "bias": self.config.weight, "moment": self.config.moment}.get(
+            section.removesuffix("_bias"), self.config.accumulator
+        )
+
+    def load(self, section: str, values: ArrayLike, start: int = 0) -> None:
+        """``LOAD``: write raw integers into a section from flat position ``start`` on. All or nothing.
+
+        Raises
+        ------
+        SvpgError: beyond the section, outside its format, or non-zero where no synapse exists.
+        """
+        number_format = self.section_format(section)
+        memory = getattr(self, section)
+        data = np.asarray(values)
+        if data.dtype.kind not in "iu":
+            raise SvpgError(f"LOAD {section}: values must be integers, not {data.dtype}")
+        data = data.ravel()
+        if start < 0 or start + data.size > memory.size:
+            raise SvpgError(
+                f"LOAD {section}: {data.size} values from position {start} exceed the section's {memory.size}"
+            )
+        outside = int(((data < number_format.low) | (data > number_format.high)).sum())
+        if outside:
+            raise SvpgError(
+                f"LOAD {section}: {outside} values lie outside {number_format.low}..{number_format.high}; quantise first"
+            )
+        if memory.ndim == 2:
+            stray = int((data[~self.config.mask.ravel()[start : start + data.size]] != 0).sum())
+            if stray:
+                raise SvpgError(f"LOAD {section}: {stray} values are set where the device has no synapse; set them to 0")
+        memory.ravel()[start : start + data.size] = data
+
+    def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
+        """``READ``: ``count`` raw integers of a section from flat position ``start``, int64 (all by default)."""
+        self.section_format(section)
+        memory = getattr(self, section).ravel()
+        stop = memory.size if count is None else start + count
+        if not 0 <= start <= stop <= memory.size:
+            raise SvpgError(f"READ {section}: positions {start}..{stop} exceed the section's {memory.size}")
+        return memory[start:stop].astype(np.int64)
+
+    def clear_learning(self) -> None:
+        """Zero the accumulators and second moments."""
+        for memory in (self.acc, self.acc_bias, self.moment, self.moment_bias):
+            memory.fill(0)
+
+    # --- INFER -------------------------------------------------------------------------------------
+    def infer(self, obs: Ints, nonce: NDArray[np.uint64], policy: str = "sample", given: Ints | None = None) -> Inference:
+        """``INFER``: settle, then choose winners.
+
+        Parameters
+        ----------
+        obs: raw observations, integer (B, S), within ``config.obs``.
+        nonce: uint64 (B,); the only source of randomness.
+        policy: ``sample`` draws every group from q; ``greedy`` takes the largest potential, lowest index on ties;
+            ``conditional`` draws the hidden winners, recomputes the action group from them, draws the action.
+        given: hidden winners (B, G+1) that replace the draw of ``conditional``; the last column is not read.
+
+        Raises
+        ------
+        SvpgError: wrong shapes or values.
+        """
+        config = self.config
+        obs, nonce = self._check_obs(obs), np.ascontiguousarray(nonce, dtype=np.uint64)
+        batch = obs.shape[0]
+        if nonce.shape != (batch,):
+            raise SvpgError(f"INFER: nonce has shape {nonce.shape}, expected {(batch,)}")
+        if policy not in POLICIES:
+            raise SvpgError(f"INFER: policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
+        if given is None:
+            given = self._no_winners
+        elif policy != "conditional":
+            raise SvpgError(f"INFER: hidden winners can be given with policy 'conditional' only, not {policy!r}")
+        else:
+            given = self._check_winners(given, batch, hidden_only=True)
+        result = Inference(
+            winners=np.empty((batch, config.groups + 1), dtype=np.int64),
+            prob_raw=np.empty((batch, config.actions), dtype=np.int64),
+            q_raw=np.empty((batch, config.neurons), dtype=np.int64),
+            iterations=np.empty(batch, dtype=np.int64),
+            events=np.empty(batch, dtype=np.int64),
+            row_words=np.empty(batch, dtype=np.int64),
+        )
+        kernels.infer_batch(
+            self._constants,
+            self.weight,
+            self.bias,
+            obs,
+            nonce,
+            POLICIES[policy],
+            given,
+            given is not self._no_winners,
+            result.winners,
+            result.prob_raw,
+            result.q_raw,
+            result.iterations,
+            result.events,
+            result.row_words,
+        )
+        return result
+
+    # --- LEARN, APPLY ------------------------------------------------------------------------------
+    def learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> Learning:
+        """``LEARN``: add each sample's modulated eligibility to the accumulators, in order.
+
+        Parameters
+        ----------
+        obs: raw observations, integer (B, S).
+        winners: integer (B, G+1); ``contrastive`` reads the action only.
+        modulator: raw M, integer (B,).
+        rule: ``published``, ``conditional`` or ``contrastive`` (docs/learning.md).
+
+        Raises
+        ------
+        SvpgError: wrong shapes or values.
+        """
+        obs = self._check_obs(obs)
+        batch = obs.shape[0]
+        winners = self._check_winners(winners, batch, hidden_only=False)
+        modulator = np.ascontiguousarray(modulator, dtype=np.int64)
+        number_format = self.config.modulator
+        if modulator.shape != (batch,):
+            raise SvpgError(f"LEARN: modulator has shape {modulator.shape}, expected {(batch,)}")
+        if batch and (modulator.min() < number_format.low or modulator.max() > number_format.high):
+            raise SvpgError(f"LEARN: modulators lie outside {number_format.low}..{number_format.high}; saturate them")
+        if rule not in RULES:
+            raise SvpgError(f"LEARN: rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
+        counters = Learning(*(np.empty(batch, dtype=np.int64) for _ in range(4)))
+        kernels.learn_batch(
+            self._constants,
+            self.weight,
+            self.bias,
+            self.acc,
+            self.acc_bias[None],
+            obs,
+            winners,
+            modulator,
+            RULES[rule],
+            counters.events,
+            counters.row_words,
+            counters.learn_words,
+            counters.iterations,
+        )
+        return counters
+
+    def apply(self, arguments: Apply) -> None:
+        """``APPLY``: update weights and biases from the accumulators and clear these.
+
+        Raises
+        ------
+        SvpgError: arguments out of range.
+        """
+        config = self.config
+        if arguments.optimiser not in OPTIMISERS:
+            raise SvpgError(
+                f"APPLY: optimiser {arguments.optimiser!r} is unknown to the device; choose one of {', '.join(OPTIMISERS)}"
+            )
+        highest_rate = config.weight_frac if arguments.optimiser == "sign" else 20
+        limits = {
+            "mean_shift": (0, 20),
+            "rate": (-4, highest_rate),
+            "obs_rate": (-4, highest_rate),
+            "decay": (0, 15),
+            "floor": (0, config.moment_frac),
+            "grid": (0, config.acc_frac),
+        }
+        for name, (low, high) in limits.items():
+            if not low <= getattr(arguments, name) <= high:
+                raise SvpgError(
+                    f"APPLY: {name} = {getattr(arguments, name)} is out of range; give an integer from {low} to {high}"
+                )
+        n = config.neurons
+        for weight, acc, moment, rate in (
+            (self.weight[:n], self.acc[:n], self.moment[:n], arguments.rate),
+            (self.weight[n:], self.acc[n:], self.moment[n:], arguments.obs_rate),
+            (self.bias[None], self.acc_bias[None], self.moment_bias[None], arguments.rate),
+        ):
+            kernels.apply_rows(
+                weight,
+                acc,
+                moment,
+                OPTIMISERS[arguments.optimiser],
+                arguments.mean_shift,
+                rate,
+                arguments.decay,
+                1 << (config.moment_frac - arguments.floor),
+                arguments.grid,
+                config.acc_frac,
+                config.weight_frac,
+                config.moment_frac,
+                config.gradient.high,
+                config.moment.high,
+                config.weight.low,
+                config.weight.high,
+            )
+
+    # --- argument checks ---------------------------------------------------------------------------
+    def _check_obs(self, obs: Ints) -> Ints:
+        obs = np.ascontiguousarray(obs, dtype=np.int64)
+        number_format = self.config.obs
+        if obs.ndim != 2 or obs.shape[1] != self.config.inputs:
+            raise SvpgError(f"observations have shape {obs.shape}, expected (batch, {self.config.inputs})")
+        if obs.size and (obs.min() < number_format.low or obs.max() > number_format.high):
+            raise SvpgError(f"raw observations lie outside {number_format.low}..{number_format.high}")
+        return obs
+
+    def _check_winners(self, winners: Ints, batch: int, hidden_only: bool) -> Ints:
+        config = self.config
+        winners = np.ascontiguousarray(winners, dtype=np.int64)
+        if winners.shape != (batch, config.groups + 1):
+            raise SvpgError(f"winners have shape {winners.shape}, expected {(batch, config.groups + 1)}")
+        sizes = np.append(np.full(config.groups, config.group_size), config.actions)
+        wrong = (winners < 0) | (winners >= sizes)
+        if hidden_only:
+            wrong[:, -1] = False
+        if wrong.any():
+            raise SvpgError(f"winners: {int(wrong.sum())} indices lie outside their group; give 0..size-1")
+        return winners
+
+
+def _container(number_format: Format) -> type[np.signedinteger]:
+    """Smallest NumPy integer that holds a signed format."""
+    return next(kind for kind in (np.int16, np.int32, np.int64) if number_format.bits <= np.iinfo(kind).bits)

@@ -1,0 +1,90 @@
+"""Fixed-point formats and the project's only rounding rule (docs/numerics.md, "Formats")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from golden.errors import SvpgError
+
+LOG2E = 1.4426950408889634
+"""Octaves per nat: device weights are held in octaves, files in nats."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A two's-complement or unsigned fixed-point format: ``raw = value * 2**frac``.
+
+    Parameters
+    ----------
+    name: what the numbers are, for messages.
+    bits: total width, sign included.
+    frac: fraction bits.
+    signed: two's complement when true.
+    """
+
+    name: str
+    bits: int
+    frac: int
+    signed: bool = True
+
+    @property
+    def low(self) -> int:
+        """Smallest raw integer."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        """Largest raw integer."""
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    @property
+    def lsb(self) -> float:
+        """Value of one unit in the last place."""
+        return 2.0**-self.frac
+
+    def round(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Scale and round to the nearest integer, halves away from zero; no range check (float64)."""
+        scaled = np.asarray(values, dtype=np.float64) * float(1 << self.frac)
+        return np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
+
+    def quantise(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Convert real values to raw integers.
+
+        Raises
+        ------
+        SvpgError: if a value is not finite or lies outside the format; the message counts them and
+            names the largest.
+        """
+        array = np.asarray(values, dtype=np.float64)
+        raw = self.round(array)
+        bad = ~np.isfinite(raw)
+        if bad.any():
+            raise SvpgError(
+                f"{self.name}: {int(bad.sum())} of {array.size} values are not finite numbers; remove NaN and infinity"
+            )
+        outside = (raw < self.low) | (raw > self.high)
+        if outside.any():
+            worst = array[outside][np.argmax(np.abs(array[outside]))]
+            raise SvpgError(
+                f"{self.name}: {int(outside.sum())} of {array.size} values lie outside "
+                f"[{self.low * self.lsb:g}, {self.high * self.lsb:g}], the largest is {worst:g}; "
+                "scale them down or widen the format"
+            )
+        return raw.astype(np.int64)
+
+    def saturate(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Convert real values to raw integers, clamping to the format (NaN is refused)."""
+        raw = self.round(values)
+        if np.isnan(raw).any():
+            raise SvpgError(f"{self.name}: {int(np.isnan(raw).sum())} values are NaN; check what computed them")
+        return np.clip(raw, self.low, self.high).astype(np.int64)
+
+    def to_float(self, raw: ArrayLike) -> NDArray[np.float64]:
+        """Real values of raw integers (exact)."""
+        return np.asarray(raw, dtype=np.float64) * self.lsb
+
+    def __str__(self) -> str:
+        return f"{'s' if self.signed else 'u'}{self.bits}.{self.frac}"

@@ -1,0 +1,509 @@
+"""The arithmetic of the device, one sample at a time, as compiled integer loops.
+
+The loops follow the datapath of the hardware: events enter potentials, groups pass through the softmax, changed
+activities become events (docs/numerics.md has every step as text). All values are int64 unless said; every sum
+fits by :attr:`golden.config.DeviceConfig.potential_bits`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.config import (
+    DRAW_BITS,
+    EXP_FRAC,
+    RECIPROCAL_FRAC,
+    RECIPROCAL_INDEX_BITS,
+    RECIPROCAL_REMAINDER_BITS,
+    DeviceConfig,
+)
+from golden.rng import STREAM_WINNERS, draw_into
+from golden.tables import exp2_table, reciprocal_table
+
+Ints = NDArray[np.int64]
+
+POLICY_SAMPLE, POLICY_GREEDY, POLICY_CONDITIONAL = 0, 1, 2
+RULE_PUBLISHED, RULE_CONDITIONAL, RULE_CONTRASTIVE = 0, 1, 2
+OPTIMISER_SGD, OPTIMISER_RMSPROP, OPTIMISER_SIGN = 0, 1, 2
+
+HIDDEN, ACTION, OBSERVATION = 0, 1, 2
+"""Source classes: rows of :attr:`Constants.spans`."""
+
+
+class Constants(NamedTuple):
+    """What the kernels need of a :class:`DeviceConfig`."""
+
+    hidden: int
+    neurons: int
+    inputs: int
+    groups: int
+    iterations: int
+    clamp_iterations: int
+    start: int
+    group_start: Ints
+    spans: Ints
+    span_words: Ints
+    lanes: int
+    drive_frac: int
+    obs_shift: int
+    activity_shift: int
+    activity_frac: int
+    prob_frac: int
+    exp_index_bits: int
+    exp_shift: int
+    exp_table: Ints
+    reciprocal_base: Ints
+    reciprocal_slope: Ints
+    shift_recurrent: int
+    shift_obs: int
+    shift_bias: int
+    acc_low: int
+    acc_high: int
+
+
+def constants(config: DeviceConfig) -> Constants:
+    """Collect the constants of a configuration."""
+    base, slope = reciprocal_table()
+    spans = config.spans
+    first_word = spans[:, 0] // config.lanes
+    last_word = (spans[:, 1] + config.lanes - 1) // config.lanes
+    product_frac = config.activity_frac + config.modulator_frac
+    # The start activity of a neuron: 1/K rounded to nearest, 0 when silent; the action group has its own size.
+    return Constants(
+        hidden=config.hidden,
+        neurons=config.neurons,
+        inputs=config.inputs,
+        groups=config.groups,
+        iterations=config.iterations,
+        clamp_iterations=config.clamp_iterations,
+        start=int(config.start == "uniform"),
+        group_start=config.group_start,
+        spans=spans,
+        span_words=np.where(spans[:, 1] > spans[:, 0], last_word - first_word, 0),
+        lanes=config.lanes,
+        drive_frac=config.drive_frac,
+        obs_shift=config.drive_frac - config.obs_frac,
+        activity_shift=config.drive_frac - config.activity_frac,
+        activity_frac=config.activity_frac,
+        prob_frac=config.prob_frac,
+        exp_index_bits=config.exp_index_bits,
+        exp_shift=config.potential_frac - config.exp_index_bits,
+        exp_table=exp2_table(config.exp_index_bits),
+        reciprocal_base=base,
+        reciprocal_slope=slope,
+        shift_recurrent=config.activity_frac + product_frac - config.acc_frac,
+        shift_obs=config.obs_frac + product_frac - config.acc_frac,
+        shift_bias=product_frac - config.acc_frac,
+        acc_low=config.accumulator.low,
+        acc_high=config.accumulator.high,
+    )
+
+
+@numba.njit(cache=True, inline="always")
+def shift_round(value, shift):  # type: ignore[no-untyped-def]
+    """``value / 2**shift`` to the nearest integer, halves away from zero; a negative shift multiplies exactly."""
+    if shift <= 0:
+        return value << -shift
+    return (value + (np.int64(1) << (shift - 1)) - (1 if value < 0 else 0)) >> shift
+
+
+@numba.njit(cache=True, inline="always")
+def clamp(value, low, high):  # type: ignore[no-untyped-def]
+    """Saturate to [low, high]."""
+    return min(max(value, low), high)
+
+
+@numba.njit(cache=True, inline="always")
+def bit_length(value):  # type: ignore[no-untyped-def]
+    """Bits of a non-negative integer: floor(log2(value)) + 1, 0 for 0."""
+    length = 0
+    for step in (32, 16, 8, 4, 2, 1):
+        if value >> (length + step - 1):
+            length += step
+    return length
+
+
+@numba.njit(cache=True, inline="always")
+def add_event(potential, weight, source, value, low, high):  # type: ignore[no-untyped-def]
+    """An event: the row of a source, times the event's value, enters the potentials of its span."""
+    # Slices that start at 0 let the compiler use vector instructions.
+    reached, row = potential[low:high], weight[source, low:high]
+    for j in range(reached.size):
+        reached[j] += value * np.int64(row[j])
+
+
+@numba.njit(cache=True, inline="always")
+def exponentials(c, potential, low, high, terms):  # type: ignore[no-untyped-def]
+    """Unnormalised softmax terms of one group into ``terms[low:high]``; returns (their sum, index of the maximum)."""
+    best = low
+    for j in range(low + 1, high):
+        if potential[j] > potential[best]:
+            best = j
+    top = potential[best]
+    fraction_mask = (np.int64(1) << c.exp_index_bits) - 1
+    total = np.int64(0)
+    for j in range(low, high):
+        depth = top - potential[j]
+        if c.exp_shift > 0:
+            depth = (depth + (np.int64(1) << (c.exp_shift - 1))) >> c.exp_shift
+        else:
+            depth = depth << -c.exp_shift
+        octaves = (depth + fraction_mask) >> c.exp_index_bits
+        term = c.exp_table[-depth & fraction_mask] >> octaves if octaves <= EXP_FRAC else np.int64(0)
+        terms[j] = term
+        total += term
+    return total, best
+
+
+@numba.njit(cache=True, inline="always")
+def reciprocal(c, total):  # type: ignore[no-untyped-def]
+    """(r, k) with 1/total ~ r * 2**-(RECIPROCAL_FRAC + k), k = floor(log2 total)."""
+    exponent = bit_length(total) - 1
+    width = RECIPROCAL_INDEX_BITS + RECIPROCAL_REMAINDER_BITS
+    mantissa = (total << width) >> exponent
+    remainder = mantissa & ((1 << RECIPROCAL_REMAINDER_BITS) - 1)
+    index = (mantissa >> RECIPROCAL_REMAINDER_BITS) & ((1 << RECIPROCAL_INDEX_BITS) - 1)
+    r = c.reciprocal_base[index] - ((c.reciprocal_slope[index] * remainder) >> RECIPROCAL_REMAINDER_BITS)
+    return r, exponent
+
+
+@numba.njit(cache=True, inline="always")
+def normalise(term, r, exponent, frac):  # type: ignore[no-untyped-def]
+    """One softmax output with ``frac`` fraction bits: round(term * r / 2**(RECIPROCAL_FRAC + k)), at most 1.0."""
+    shift = RECIPROCAL_FRAC + exponent - frac
+    return min((term * r + (np.int64(1) << (shift - 1))) >> shift, np.int64(1) << frac)
+
+
+@numba.njit(cache=True, inline="always")
+def draw_winner(terms, low, high, total, draw):  # type: ignore[no-untyped-def]
+    """Inverse CDF on the softmax terms: the first neuron whose running sum exceeds floor(draw * total / 2**16)."""
+    threshold = (draw * total) >> DRAW_BITS
+    running = np.int64(0)
+    for j in range(low, high):
+        running += terms[j]
+        if running > threshold:
+            return j
+    return high - 1
+
+
+@numba.njit(cache=True)
+def feed_forward(c, weight, bias, obs, potential, q, count):  # type: ignore[no-untyped-def]
+    """Start of a decision: biases, observation events, start activity. Clears ``count`` (events, row words)."""
+    for j in range(c.neurons):
+        potential[j] = np.int64(bias[j]) << c.drive_frac
+        q[j] = 0
+    count[0] = 0
+    count[1] = 0
+    low, high = c.spans[OBSERVATION]
+    if low < high:
+        for s in range(c.inputs):
+            if obs[s] != 0:
+                add_event(potential, weight, c.neurons + s, np.int64(obs[s]) << c.obs_shift, low, high)
+                count[0] += 1
+        count[1] = count[0] * c.span_words[OBSERVATION]
+    if c.start:
+        for group in range(c.groups + 1):
+            first, last = c.group_start[group], c.group_start[group + 1]
+            size = last - first
+            value = ((np.int64(2) << c.activity_frac) + size) // (2 * size)
+            for i in range(first, last):
+                move(c, weight, potential, q, i, value, count)
+
+
+@numba.njit(cache=True, inline="always")
+def move(c, weight, potential, q, i, value, count):  # type: ignore[no-untyped-def]
+    """Set the activity of neuron i; a change is an event of value 2 * (new - old)."""
+    change = value - q[i]
+    if change == 0:
+        return
+    q[i] = value
+    kind = HIDDEN if i < c.hidden else ACTION
+    low, high = c.spans[kind, 0], c.spans[kind, 1]
+    if low < high:
+        add_event(potential, weight, i, (2 * change) << c.activity_shift, low, high)
+        count[0] += 1
+        count[1] += c.span_words[kind]
+
+
+@numba.njit(cache=True)
+def settle(c, weight, potential, q, fresh, terms, totals, groups, iterations, finish, count):  # type: ignore[no-untyped-def]
+    """Synchronous softmax passes over the first ``groups`` groups until nothing changes, at most ``iterations``.
+
+    Events follow every pass but the last, which ``finish`` adds so that the potentials belong to ``q`` again.
+    Leaves the terms and totals of the last pass. Returns the number of passes.
+    """
+    last_neuron = c.group_start[groups]
+    for passes in range(1, iterations + 1):
+        changed = False
+        for group in range(groups):
+            low, high = c.group_start[group], c.group_start[group + 1]
+            total, _ = exponentials(c, potential, low, high, terms)
+            totals[group] = total
+            r, exponent = reciprocal(c, total)
+            for j in range(low, high):
+                value = normalise(terms[j], r, exponent, c.activity_frac)
+                fresh[j] = value
+                if value != q[j]:
+                    changed = True
+        if not changed:
+            return passes
+        if passes < iterations or finish:
+            for i in range(last_neuron):
+                move(c, weight, potential, q, i, fresh[i], count)
+        else:
+            for i in range(last_neuron):
+                q[i] = fresh[i]
+    return iterations
+
+
+@numba.njit(cache=True)
+def group_potential_winner(potential, low, high):  # type: ignore[no-untyped-def]
+    """Index of the largest potential of a group, the lowest on ties."""
+    best = low
+    for j in range(low + 1, high):
+        if potential[j] > potential[best]:
+            best = j
+    return best
+
+
+@numba.njit(cache=True)
+def hidden_jump(c, weight, potential, q, winners, count):  # type: ignore[no-untyped-def]
+    """Replace the activity of the hidden groups by one-hot winners, as events."""
+    one = np.int64(1) << c.activity_frac
+    for group in range(c.groups):
+        first = c.group_start[group]
+        for i in range(first, c.group_start[group + 1]):
+            move(c, weight, potential, q, i, one if i == first + winners[group] else np.int64(0), count)
+
+
+@numba.njit(cache=True)
+def infer_batch(  # type: ignore[no-untyped-def]
+    c, weight, bias, obs, nonce, policy, given, has_given, winners, prob, q_out, passes_out, events_out, words_out
+):
+    """``INFER`` for every row; see :meth:`golden.device.Device.infer`."""
+    potential = np.empty(c.neurons, dtype=np.int64)
+    fresh = np.empty(c.neurons, dtype=np.int64)
+    terms = np.empty(c.neurons, dtype=np.int64)
+    totals = np.empty(c.groups + 1, dtype=np.int64)
+    draws = np.empty(c.groups + 1, dtype=np.int64)
+    q = np.empty(c.neurons, dtype=np.int64)
+    count = np.empty(2, dtype=np.int64)
+    action_low, action_high = c.hidden, c.neurons
+    for b in range(obs.shape[0]):
+        feed_forward(c, weight, bias, obs[b], potential, q, count)
+        conditional = policy == POLICY_CONDITIONAL
+        passes_out[b] = settle(
+            c, weight, potential, q, fresh, terms, totals, c.groups + 1, c.iterations, conditional, count
+        )
+        if policy == POLICY_GREEDY:
+            # The largest term is the largest potential of the last pass, whose events may have moved nothing since.
+            for group in range(c.groups + 1):
+                low, high = c.group_start[group], c.group_start[group + 1]
+                winners[b, group] = group_potential_winner(potential, low, high) - low
+        else:
+            draw_into(draws, nonce[b], STREAM_WINNERS)
+            for group in range(c.groups + 1):
+                low, high = c.group_start[group], c.group_start[group + 1]
+                winners[b, group] = draw_winner(terms, low, high, totals[group], draws[group]) - low
+        for j in range(c.neurons):
+            q_out[b, j] = q[j]
+        if conditional:
+            if has_given:
+                for group in range(c.groups):
+                    winners[b, group] = given[b, group]
+            hidden_jump(c, weight, potential, q, winners[b], count)
+            total, _ = exponentials(c, potential, action_low, action_high, terms)
+            totals[c.groups] = total
+            winners[b, c.groups] = (
+                draw_winner(terms, action_low, action_high, total, draws[c.groups]) - action_low
+            )
+        r, exponent = reciprocal(c, totals[c.groups])
+        for a in range(c.neurons - c.hidden):
+            prob[b, a] = normalise(terms[c.hidden + a], r, exponent, c.prob_frac)
+        events_out[b] = count[0]
+        words_out[b] = count[1]
+
+
+@numba.njit(cache=True, inline="always")
+def accumulate_dense(acc, row, low, high, own, own_change, change, other, c):  # type: ignore[no-untyped-def]
+    """acc[row, j] += round(own * change_j + own_change * other_j) for j in [low, high), saturating."""
+    if high <= low:
+        return
+    cells, changes, others = acc[row, low:high], change[low:high], other[low:high]
+    for j in range(cells.size):
+        amount = shift_round(own * changes[j] + own_change * others[j], c.shift_recurrent)
+        cells[j] = clamp(np.int64(cells[j]) + amount, c.acc_low, c.acc_high)
+
+
+@numba.njit(cache=True, inline="always")
+def accumulate_sparse(acc, row, low, high, own, change, moved, shift, c):  # type: ignore[no-untyped-def]
+    """acc[row, j] += round(own * change_j) for the moved neurons j in [low, high), saturating."""
+    for j in moved:
+        if low <= j < high:
+            acc[row, j] = clamp(np.int64(acc[row, j]) + shift_round(own * change[j], shift), c.acc_low, c.acc_high)
+
+
+@numba.njit(cache=True)
+def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross, change, moved_buffer):  # type: ignore[no-untyped-def]
+    """Add one sample's modulated eligibility to the accumulators; returns the row words touched.
+
+    With f = factor, M = modulator, every existing synapse receives, rounded once and saturating,
+    hidden-hidden:       f * M * (trace_i * change_j + change_i * q_j)
+    hidden i, action j:  f * M * (cross_i * change_j + change_i * q_j), the same in row j, column i
+    observation s:       M * s * change_j
+    bias:                M * change_j
+    Rows that cannot change are not touched.
+    """
+    words = np.int64(0)
+    moves = 0
+    for j in range(c.neurons):
+        if change[j] != 0:
+            moved_buffer[moves] = j
+            moves += 1
+    moved = moved_buffer[:moves]
+    if moves == 0 or modulator == 0:
+        return words
+    moved_words = np.zeros(3, dtype=np.int64)
+    for kind in range(3):
+        word = np.int64(-1)
+        for j in moved:
+            if c.spans[kind, 0] <= j < c.spans[kind, 1] and j // c.lanes != word:
+                word = j // c.lanes
+                moved_words[kind] += 1
+    scale = factor * modulator
+    for group in range(c.groups + 1):
+        first, last = c.group_start[group], c.group_start[group + 1]
+        kind = HIDDEN if group < c.groups else ACTION
+        low, high = c.spans[kind, 0], c.spans[kind, 1]
+        hidden_end = min(high, c.hidden)
+        for i in range(first, last):
+            if change[i] == 0 and q[i] == 0:
+                continue
+            words += c.span_words[kind] if change[i] != 0 else moved_words[kind]
+            if change[i] == 0:
+                if kind == HIDDEN:
+                    accumulate_sparse(acc, i, low, min(first, high), scale * trace[i], change, moved, c.shift_recurrent, c)
+                    accumulate_sparse(
+                        acc, i, max(low, last), hidden_end, scale * trace[i], change, moved, c.shift_recurrent, c
+                    )
+                    accumulate_sparse(
+                        acc, i, max(low, c.hidden), high, scale * cross[i], change, moved, c.shift_recurrent, c
+                    )
+                else:
+                    accumulate_sparse(acc, i, low, high, scale * q[i], change, moved, c.shift_recurrent, c)
+            elif kind == HIDDEN:
+                own_change = scale * change[i]
+                accumulate_dense(acc, i, low, min(first, high), scale * trace[i], own_change, change, q, c)
+                accumulate_dense(acc, i, max(low, last), hidden_end, scale * trace[i], own_change, change, q, c)
+                accumulate_dense(acc, i, max(low, c.hidden), high, scale * cross[i], own_change, change, q, c)
+            else:
+                accumulate_dense(acc, i, low, high, scale * q[i], scale * change[i], change, cross, c)
+    if moved_words[OBSERVATION]:
+        low, high = c.spans[OBSERVATION, 0], c.spans[OBSERVATION, 1]
+        for s in range(c.inputs):
+            if obs[s] != 0:
+                words += moved_words[OBSERVATION]
+                accumulate_sparse(
+                    acc, c.neurons + s, low, high, modulator * np.int64(obs[s]), change, moved, c.shift_obs, c
+                )
+    accumulate_sparse(acc_bias, 0, 0, c.neurons, modulator, change, moved, c.shift_bias, c)
+    return words
+
+
+@numba.njit(cache=True)
+def learn_batch(  # type: ignore[no-untyped-def]
+    c, weight, bias, acc, acc_bias, obs, winners, modulator, rule, events_out, infer_words_out, learn_words_out, passes_out
+):
+    """``LEARN`` for every row, in order; see :meth:`golden.device.Device.learn`."""
+    potential = np.empty(c.neurons, dtype=np.int64)
+    fresh = np.empty(c.neurons, dtype=np.int64)
+    terms = np.empty(c.neurons, dtype=np.int64)
+    totals = np.empty(c.groups + 1, dtype=np.int64)
+    q = np.empty(c.neurons, dtype=np.int64)
+    trace = np.empty(c.neurons, dtype=np.int64)
+    cross = np.empty(c.neurons, dtype=np.int64)
+    change = np.empty(c.neurons, dtype=np.int64)
+    moved = np.empty(c.neurons, dtype=np.int64)
+    count = np.empty(2, dtype=np.int64)
+    one = np.int64(1) << c.activity_frac
+    for b in range(obs.shape[0]):
+        feed_forward(c, weight, bias, obs[b], potential, q, count)
+        passes = settle(
+            c, weight, potential, q, fresh, terms, totals, c.groups + 1, c.iterations, rule != RULE_PUBLISHED, count
+        )
+        for j in range(c.neurons):
+            trace[j] = q[j]
+            cross[j] = q[j]
+        if rule == RULE_CONTRASTIVE:
+            # trace and cross become the clamped activity; q must keep the free one.
+            for a in range(c.neurons - c.hidden):
+                move(c, weight, potential, trace, c.hidden + a, one if a == winners[b, c.groups] else np.int64(0), count)
+            passes += settle(
+                c, weight, potential, trace, fresh, terms, totals, c.groups, c.clamp_iterations, False, count
+            )
+            for j in range(c.neurons):
+                cross[j] = trace[j]
+                change[j] = trace[j] - q[j]
+        else:
+            if rule == RULE_CONDITIONAL:
+                # Action activity given the hidden winners; the hidden activity of the free phase stays in q.
+                hidden_jump(c, weight, potential, cross, winners[b], count)
+                total, _ = exponentials(c, potential, c.hidden, c.neurons, terms)
+                r, exponent = reciprocal(c, total)
+                for j in range(c.hidden, c.neurons):
+                    trace[j] = normalise(terms[j], r, exponent, c.activity_frac)
+            for group in range(c.groups + 1):
+                first = c.group_start[group]
+                for j in range(first, c.group_start[group + 1]):
+                    change[j] = (one if j == first + winners[b, group] else np.int64(0)) - trace[j]
+        passes_out[b] = passes
+        events_out[b] = count[0]
+        infer_words_out[b] = count[1]
+        learn_words_out[b] = accumulate_sample(
+            c,
+            acc,
+            acc_bias,
+            obs[b],
+            modulator[b],
+            2 if rule == RULE_CONTRASTIVE else 1,
+            q,
+            trace,
+            cross,
+            change,
+            moved,
+        )
+
+
+@numba.njit(cache=True, inline="always")
+def rms_shift(moment, floor, moment_frac):  # type: ignore[no-untyped-def]
+    """Exponent of the power of two nearest to the square root of a second moment, floored."""
+    return (bit_length(max(moment, floor)) - moment_frac) >> 1
+
+
+@numba.njit(cache=True)
+def apply_rows(  # type: ignore[no-untyped-def]
+    weight, acc, moment, optimiser, mean_shift, rate, decay, floor, grid,
+    acc_frac, weight_frac, moment_frac, grad_high, moment_high, low, high,
+):  # fmt: skip
+    """``APPLY`` on every synapse of ``weight`` (rows, N); see :meth:`golden.device.Device.apply`."""
+    for i in range(weight.shape[0]):
+        for j in range(weight.shape[1]):
+            gradient = clamp(shift_round(np.int64(acc[i, j]), mean_shift), -grad_high - 1, grad_high)
+            acc[i, j] = 0
+            if optimiser == OPTIMISER_RMSPROP:
+                squared = min((gradient * gradient) >> (2 * acc_frac - moment_frac), moment_high)
+                updated = np.int64(moment[i, j])
+                updated += (squared - updated) >> decay
+                moment[i, j] = updated
+                step = shift_round(gradient, acc_frac - weight_frac + rate + rms_shift(updated, floor, moment_frac))
+            elif optimiser == OPTIMISER_SGD:
+                step = shift_round(gradient, acc_frac - weight_frac + rate)
+            else:
+                rounded = shift_round(gradient, acc_frac - grid)
+                step = np.int64(1) << (weight_frac - rate)
+                step = step if rounded > 0 else (-step if rounded < 0 else np.int64(0))
+            weight[i, j] = clamp(np.int64(weight[i, j]) + step, low, high)

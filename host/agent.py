@@ -1,0 +1,148 @@
+"""The agent: a device with what the host adds to it, centring of observations and the reward modulator."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden import modulator as modulators
+from golden.config import DeviceConfig
+from golden.parameters import Parameters
+from host.backend import Backend, Decision, Update
+from host.seeds import Purpose, generator, nonces
+from host.settings import Learning
+
+Array = NDArray[np.float64]
+
+
+def initial_parameters(config: DeviceConfig, learning: Learning, seed: int) -> Parameters:
+    """A random start: normal recurrent weights (symmetric) and observation weights, zero biases.
+
+    Deviations are ``learning.init_recurrent`` and ``learning.init_obs`` in nats; both may be zero, the start of
+    the paper.
+    """
+    rng = generator(seed, Purpose.INITIAL)
+    n = config.neurons
+    upper = np.triu(rng.standard_normal((n, n)) * learning.init_recurrent, 1)
+    weight = np.concatenate([upper + upper.T, rng.standard_normal((config.inputs, n)) * learning.init_obs])
+    return Parameters(
+        weight=np.where(config.mask, weight, 0.0),
+        bias=np.zeros(n),
+        groups=config.groups,
+        group_size=config.group_size,
+        actions=config.actions,
+        inputs=config.inputs,
+    )
+
+
+class Agent:
+    """Policy and learning of one device.
+
+    Parameters
+    ----------
+    backend: the device.
+    learning: settings of the learning rule; players that never learn leave it out.
+    seed: the run's seed, part of every nonce.
+    """
+
+    def __init__(self, backend: Backend, learning: Learning | None = None, seed: int = 0) -> None:
+        self.backend = backend
+        self.config = backend.config
+        self.learning = learning or Learning()
+        self.seed = seed
+        self.policy = "conditional" if self.learning.rule == "conditional" else "sample"
+        self._obs_mean = np.zeros(self.config.inputs)
+        self._obs_scale = 1.0
+        self._centred = False
+        # A probability that the device reports as 0 is somewhere below half its last place.
+        self._floor = self.config.probability.lsb / 2
+        self._limits = (
+            self.config.modulator.low * self.config.modulator.lsb,
+            self.config.modulator.high * self.config.modulator.lsb,
+        )
+        self._redraws = 0
+
+    def load(self, parameters: Parameters) -> None:
+        """Replace weights, biases and the centring of observations."""
+        self.backend.load(parameters)
+        self._centre(parameters.obs_mean, parameters.obs_scale)
+
+    def read(self) -> Parameters:
+        """Weights, biases and the centring of observations."""
+        return dataclasses.replace(self.backend.read(), obs_mean=self._obs_mean.copy(), obs_scale=self._obs_scale)
+
+    def _centre(self, mean: Array, scale: float) -> None:
+        self._obs_mean, self._obs_scale = np.asarray(mean, dtype=np.float64), float(scale)
+        self._centred = bool(self._obs_mean.any()) or self._obs_scale != 1.0
+
+    def prepare(self, obs: Array) -> Array:
+        """Observations (B, S) as the device receives them: ``(obs - obs_mean) / obs_scale``."""
+        return (obs - self._obs_mean) / self._obs_scale if self._centred else obs
+
+    def decide(self, obs: Array, purpose: Purpose, first: int, policy: str) -> Decision:
+        """Decide a batch (B, S) with the nonces of ``purpose`` counted from ``first``."""
+        return self.backend.infer(self.prepare(obs), nonces(self.seed, purpose, first, len(obs)), policy)
+
+    def train(
+        self,
+        obs: Array,
+        winners: NDArray[np.int64],
+        advantage: Array,
+        old_probability: Array | None = None,
+        clip: float = 0.0,
+    ) -> Array:
+        """One update of the parameters from a batch; returns the policy before it, float64 (B, A).
+
+        Parameters
+        ----------
+        obs: (B, S), not yet centred.
+        winners: (B, G+1) as they were drawn; the last column holds the actions.
+        advantage: (B,).
+        old_probability: (B,), probability of the action when it was drawn; ``None`` for REINFORCE, whose
+            samples come from the present policy.
+        clip: half width of PPO's interval.
+        """
+        learning, obs, action = self.learning, self.prepare(obs), winners[:, -1]
+        if learning.rule == "published":
+            # The published eligibility needs hidden winners drawn from the present q, not from an older one.
+            nonce = nonces(self.seed, Purpose.REDRAW, self._redraws, len(obs))
+            self._redraws += len(obs)
+            decision = self.backend.infer(obs, nonce, "sample")
+            winners = decision.winners.copy()
+            winners[:, -1] = action
+        elif learning.rule == "conditional":
+            decision = self.backend.infer(obs, np.zeros(len(obs), np.uint64), "conditional", winners)
+        else:
+            decision = self.backend.infer(obs, np.zeros(len(obs), np.uint64), "greedy")
+        policy = decision.action_prob
+        if old_probability is None:
+            modulator = modulators.reinforce(policy, action, advantage, learning.entropy, self._floor)
+        else:
+            form = modulators.ppo if learning.modulator == "plain" else modulators.ppo_authors
+            modulator = form(policy, action, old_probability, advantage, clip, learning.entropy, self._floor)
+        self.backend.learn(obs, winners, np.clip(modulator, *self._limits), learning.rule)
+        self.backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, len(obs)))
+        return policy
+
+    def state(self) -> dict[str, NDArray]:
+        """Everything later results depend on, as arrays."""
+        return {
+            **{f"backend.{key}": value for key, value in self.backend.state().items()},
+            "obs_mean": self._obs_mean,
+            "obs_scale": np.float64(self._obs_scale),
+            "redraws": np.int64(self._redraws),
+        }
+
+    def restore(self, state: dict[str, NDArray]) -> None:
+        """The inverse of :meth:`state`."""
+        prefix = "backend."
+        self.backend.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        self._centre(state["obs_mean"], float(state["obs_scale"]))
+        self._redraws = int(state["redraws"])
+
+
+def entropy(policy: Array) -> float:
+    """Mean entropy in nats of policies (B, A)."""
+    return float(-(policy * np.log(np.maximum(policy, modulators.FLOOR))).sum(axis=1).mean())

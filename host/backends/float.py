@@ -1,0 +1,243 @@
+"""The float reference as a backend: the same transactions, in natural units and without rounding to a device's formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from golden.config import DRAW_BITS, DeviceConfig
+from golden.errors import SvpgError
+from golden.parameters import Parameters
+from golden.reference import OPTIMISERS, Direction, FloatNetwork, Optimisers
+from golden.rng import STREAM_WINNERS, draws
+from host.backend import POLICIES, RULES, Decision, Update
+
+STREAM_NOISE = 1 << 16
+"""Stream of the optional noise; devices have none."""
+
+_PARAMETERS = ("weight", "bias", "acc_weight", "acc_bias")
+_OPTIMISER = "optimiser."
+
+
+class FloatBackend:
+    """Implements :class:`host.backend.Backend` with :class:`golden.reference.FloatNetwork`.
+
+    A decision runs exactly ``config.iterations`` passes. Its random numbers are those of a device with the same
+    nonce, so a row's result does not depend on its batch mates, up to the order in which a matrix product sums.
+    PyTorch's thread count changes that order too; whoever needs equal bits fixes it.
+
+    Parameters
+    ----------
+    config: sizes, connections, iterations and start; its number formats are not used.
+    noise: standard deviation of normal noise on activity and observation in every pass of ``infer``, as the
+        published code has it (0.02). Each row's noise is a function of its nonce; ``learn`` settles without.
+    dtype: floating point type.
+
+    Raises
+    ------
+    SvpgError: ``noise`` is negative or not finite.
+    """
+
+    name = "float"
+
+    def __init__(self, config: DeviceConfig, noise: float = 0.0, dtype: torch.dtype = torch.float32) -> None:
+        if not (np.isfinite(noise) and noise >= 0):
+            raise SvpgError(f"noise = {noise} is not a standard deviation; give 0 or a positive number")
+        self.config = config
+        self.noise = noise
+        self._network = FloatNetwork(config, dtype)
+        self._optimisers = Optimisers(self._network)
+        self._acc = Direction(torch.zeros_like(self._network.weight), torch.zeros_like(self._network.bias))
+
+    def info(self) -> dict[str, Any]:
+        """Name, sizes, floating point type and library version."""
+        return {
+            "backend": self.name,
+            "dtype": str(self._network.dtype).removeprefix("torch."),
+            "torch": torch.__version__,
+            "noise": self.noise,
+            "optimisers": list(OPTIMISERS),
+            "config": self.config.to_dict(),
+        }
+
+    def load(self, parameters: Parameters) -> None:
+        """Replace weights and biases; accumulators and optimiser state become zero.
+
+        Raises
+        ------
+        SvpgError: sizes or connections differ, values are not finite, or the block is not symmetric.
+        """
+        self._network.load(parameters)
+        self._clear()
+        self._optimisers = Optimisers(self._network)
+
+    def read(self) -> Parameters:
+        """Current weights and biases, exactly."""
+        return self._network.parameters()
+
+    def infer(
+        self,
+        obs: NDArray[np.float64],
+        nonce: NDArray[np.uint64],
+        policy: str = "sample",
+        winners: NDArray[np.int64] | None = None,
+    ) -> Decision:
+        """Decide a batch; see :meth:`host.backend.Backend.infer`. There are no counters.
+
+        Raises
+        ------
+        SvpgError: wrong shape, values that are not finite, unknown policy, or winners out of range.
+        """
+        s = self._observations(obs)
+        batch = len(s)
+        nonce = np.asarray(nonce)
+        if nonce.shape != (batch,) or nonce.dtype != np.uint64:
+            raise SvpgError(f"nonce has shape {nonce.shape} and type {nonce.dtype}, expected ({batch},) and uint64")
+        if policy not in POLICIES:
+            raise SvpgError(f"policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
+        if winners is not None and policy != "conditional":
+            raise SvpgError(f"hidden winners can be given with policy 'conditional' only, not {policy!r}")
+        network, h = self._network, self.config.hidden
+        with torch.inference_mode():
+            drive = network.drive(s)
+            u, q = network.settle(drive, noise=self._noise(nonce) if self.noise else None)
+            policy_prob = q[:, h:]
+            if policy == "greedy":
+                chosen = network.greedy(u)
+            else:
+                uniforms = self._uniforms(nonce, self.config.groups + 1, STREAM_WINNERS)
+                chosen = network.sample(q, uniforms)
+                if policy == "conditional":
+                    if winners is not None:
+                        chosen = self._winners(winners, batch, hidden_only=True)
+                    policy_prob = network.action_given_hidden(drive, chosen)
+                    chosen = torch.cat((chosen[:, :-1], network.draw(policy_prob, uniforms[:, -1])[:, None]), 1)
+        return Decision(
+            winners=chosen.numpy(),
+            action_prob=policy_prob.double().numpy(),
+            q=q.double().numpy(),
+            iterations=np.full(batch, self.config.iterations, dtype=np.int64),
+            counters={},
+        )
+
+    def learn(
+        self, obs: NDArray[np.float64], winners: NDArray[np.int64], modulator: NDArray[np.float64], rule: str
+    ) -> None:
+        """Accumulate eligibility times modulator; see :meth:`host.backend.Backend.learn`.
+
+        Raises
+        ------
+        SvpgError: wrong shape, values that are not finite, winners out of range, or unknown rule.
+        """
+        if rule not in RULES:
+            raise SvpgError(f"rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
+        s = self._observations(obs)
+        m = np.asarray(modulator, dtype=np.float64)
+        if m.shape != (len(s),):
+            raise SvpgError(f"modulator has shape {m.shape}, expected ({len(s)},)")
+        if not np.isfinite(m).all():
+            raise SvpgError(f"modulator: {int((~np.isfinite(m)).sum())} of {m.size} values are not finite numbers")
+        chosen = self._winners(winners, len(s), hidden_only=False)
+        with torch.no_grad():
+            total = self._network.direction(rule, s, chosen, self._tensor(m))
+            self._acc.weight.add_(total.weight)
+            self._acc.bias.add_(total.bias)
+
+    def apply(self, update: Update) -> None:
+        """Divide the accumulators by ``update.batch``, once, step the optimiser, clear the accumulators.
+
+        Each optimiser keeps its own moments from one call to the next.
+
+        Raises
+        ------
+        SvpgError: unknown optimiser, a rate that is not a positive number, or an empty batch.
+        """
+        if update.batch < 1:
+            raise SvpgError(f"batch = {update.batch}; learn from at least one sample before an update")
+        for name in ("rate", "obs_rate"):
+            value = getattr(update, name)
+            if not (np.isfinite(value) and value >= 0):
+                raise SvpgError(f"{name} = {value} is not a learning rate; give 0 or a positive number")
+        with torch.no_grad():
+            mean = Direction(self._acc.weight / update.batch, self._acc.bias / update.batch)
+            self._optimisers.step(update.optimiser, mean, update.rate, update.obs_rate)
+        self._clear()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of parameters, accumulators and optimiser state, as arrays."""
+        tensors = dict(zip(_PARAMETERS, self._memories(), strict=True))
+        tensors |= {_OPTIMISER + key: tensor for key, tensor in self._optimisers.state().items()}
+        return {key: tensor.numpy().copy() for key, tensor in tensors.items()}
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Return to a state that :meth:`state` gave, to the same bits.
+
+        Raises
+        ------
+        SvpgError: an array is missing, unknown, or of another shape or type.
+        """
+        for key, memory in zip(_PARAMETERS, self._memories(), strict=True):
+            expected = memory.numpy()
+            array = state.get(key)
+            if array is None or array.shape != expected.shape or array.dtype != expected.dtype:
+                found = "missing" if array is None else f"{array.dtype} {array.shape}"
+                raise SvpgError(
+                    f"checkpoint: {key} is {found}, expected {expected.dtype} {expected.shape}; "
+                    "use the configuration it was saved with"
+                )
+        rest = {key: array for key, array in state.items() if key not in _PARAMETERS}
+        unknown = [key for key in rest if not key.startswith(_OPTIMISER)]
+        if unknown:
+            raise SvpgError(f"checkpoint: {', '.join(unknown)} does not belong to the float backend")
+        self._optimisers.restore({key.removeprefix(_OPTIMISER): torch.tensor(array) for key, array in rest.items()})
+        for key, memory in zip(_PARAMETERS, self._memories(), strict=True):
+            memory.copy_(torch.from_numpy(state[key]))
+
+    # --- helpers -----------------------------------------------------------------------------------
+    def _memories(self) -> tuple[Tensor, ...]:
+        return self._network.weight, self._network.bias, *self._acc
+
+    def _clear(self) -> None:
+        for memory in self._acc:
+            memory.zero_()
+
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self._network.dtype)
+
+    def _uniforms(self, nonce: NDArray[np.uint64], count: int, stream: int) -> Tensor:
+        """Uniform numbers in (0, 1), (B, count): the centres of the generator's 2**16 steps."""
+        return self._tensor((draws(nonce, count, stream) + 0.5) / (1 << DRAW_BITS))
+
+    def _noise(self, nonce: NDArray[np.uint64]) -> Tensor:
+        """Normal noise (iterations, B, P) by the inverse of the normal distribution, row by row from the nonces."""
+        passes, sources = self.config.iterations, self.config.sources
+        uniforms = self._uniforms(nonce, passes * sources, STREAM_NOISE)
+        return self.noise * torch.special.ndtri(uniforms).reshape(-1, passes, sources).transpose(0, 1)
+
+    def _observations(self, obs: ArrayLike) -> Tensor:
+        array = np.ascontiguousarray(obs, dtype=np.float64)
+        if array.ndim != 2 or array.shape[1] != self.config.inputs:
+            raise SvpgError(f"observations have shape {array.shape}, expected (batch, {self.config.inputs})")
+        if not np.isfinite(array).all():
+            bad = int((~np.isfinite(array)).sum())
+            raise SvpgError(f"observations: {bad} of {array.size} values are not finite; remove NaN and infinity")
+        return self._tensor(array)
+
+    def _winners(self, winners: ArrayLike, batch: int, hidden_only: bool) -> Tensor:
+        config = self.config
+        array = np.ascontiguousarray(winners)
+        if array.shape != (batch, config.groups + 1) or array.dtype != np.int64:
+            raise SvpgError(
+                f"winners have shape {array.shape} and type {array.dtype}, "
+                f"expected ({batch}, {config.groups + 1}) and int64"
+            )
+        wrong = (array < 0) | (array >= np.diff(config.group_start))
+        if hidden_only:
+            wrong[:, -1] = False
+        if wrong.any():
+            raise SvpgError(f"winners: {int(wrong.sum())} indices lie outside their group; give 0 to size - 1")
+        return torch.from_numpy(array)

@@ -1,0 +1,79 @@
+"""Backends by name. Each is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from golden.config import DeviceConfig
+from golden.errors import SvpgError
+from host.backend import Backend
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a backend lives and what it can do.
+
+    Parameters
+    ----------
+    module, attribute: a class that is constructed from a :class:`golden.config.DeviceConfig`.
+    modes: inference modes it offers.
+    optimisers: update rules its ``apply`` knows.
+    title: one line for people.
+    """
+
+    module: str
+    attribute: str
+    modes: tuple[str, ...]
+    optimisers: tuple[str, ...]
+    title: str
+
+
+BACKENDS = {
+    "float": Entry(
+        "host.backends.float",
+        "FloatBackend",
+        modes=("rate",),
+        optimisers=("sgd", "rmsprop", "adam"),
+        title="floating-point reference (PyTorch)",
+    ),
+    "golden": Entry(
+        "host.backends.golden",
+        "GoldenBackend",
+        modes=("rate",),
+        optimisers=("sgd", "rmsprop", "sign"),
+        title="bit-exact integer model of the device",
+    ),
+}
+
+
+def get_entry(name: str) -> Entry:
+    """The backend's entry; an unknown name raises :class:`SvpgError` listing the known ones."""
+    if name not in BACKENDS:
+        raise SvpgError(f"unknown backend {name!r}; choose one of {', '.join(BACKENDS)}")
+    return BACKENDS[name]
+
+
+def check_backend(name: str, mode: str = "rate", optimiser: str | None = None) -> None:
+    """Raise :class:`SvpgError` unless the backend exists and offers the mode and the optimiser."""
+    entry = get_entry(name)
+    if mode not in entry.modes:
+        raise SvpgError(f"backend {name} has no {mode!r} mode; choose one of {', '.join(entry.modes)}")
+    if optimiser is not None and optimiser not in entry.optimisers:
+        raise SvpgError(
+            f"learning.optimiser = {optimiser!r} does not exist on backend {name}; "
+            f"choose one of {', '.join(entry.optimisers)}"
+        )
+
+
+def make_backend(name: str, config: DeviceConfig, mode: str = "rate") -> Backend:
+    """A new backend with all parameters zero.
+
+    Raises
+    ------
+    SvpgError: unknown name, or a mode the backend does not have.
+    """
+    check_backend(name, mode)
+    entry = BACKENDS[name]
+    backend: Backend = getattr(importlib.import_module(entry.module), entry.attribute)(config)
+    return backend

@@ -1,0 +1,114 @@
+"""The command line ``svpg``.
+
+Exit status: 0 done, 1 a check failed, 2 bad input (one line on stderr), 130 interrupted. With ``--json`` the
+last thing on stdout is one JSON object (for ``bench`` a list). Heavy modules are imported by the command that
+needs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from golden.errors import SvpgError
+
+EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors in the one form that all errors have."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise SvpgError(f"{message}; see {self.prog} --help")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+_positive.__name__ = "positive integer"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands; each sets ``handler`` to a function of :mod:`host.commands`."""
+    parser = _Parser(prog="svpg", description="Spiking variational policy gradient on winner-take-all networks.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        sub.add_argument("--json", action="store_true", help="print one machine-readable object last on stdout")
+        return sub
+
+    train = command("train", "train a task into a run folder")
+    train.add_argument("task", metavar="TASK", help="task name; svpg info lists them")
+    train.add_argument("--backend", help="device (default: golden)")
+    train.add_argument("--mode", choices=("rate", "spike"), help="inference mode (default: rate)")
+    train.add_argument("--algorithm", choices=("ppo", "reinforce"), help="default: the task's")
+    train.add_argument("--seed", type=int, help="every random number follows from it (default: 0)")
+    train.add_argument("--episodes", type=_positive, help="budget; batches for a classification task")
+    train.add_argument("--run", type=Path, metavar="DIR", help="run folder (default: runs/TASK-BACKEND-SEED)")
+    train.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
+    train.add_argument(
+        "--set", dest="assignments", action="append", default=[], metavar="KEY=VALUE", help="override a setting"
+    )
+
+    play = command("play", "play a trained run without learning")
+    play.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    play.add_argument("--backend", help="device (default: the one it was trained on)")
+    play.add_argument("--episodes", type=_positive, default=10, help="default: 10; classification has one")
+    play.add_argument("--seed", type=int, default=0, help="starts of the episodes (default: 0)")
+    play.add_argument("--gif", type=Path, metavar="FILE", help="draw the first episode")
+    play.add_argument("--policy", choices=("greedy", "sample"), default="greedy", help="default: greedy")
+
+    infer = command("infer", "decide stored observations")
+    infer.add_argument("--params", type=Path, required=True, metavar="P.npz", help="parameter file")
+    infer.add_argument("--obs", type=Path, required=True, metavar="X.npz", help="obs (B, S); q0 (B, N) on float")
+    infer.add_argument("--backend", default="golden", help="device (default: golden)")
+    infer.add_argument("--iterations", type=_positive, metavar="T", help="most softmax passes (default: 4)")
+    infer.add_argument("--mode", choices=("rate", "spike"), default="rate", help="default: rate")
+    infer.add_argument("--policy", choices=("greedy", "sample", "conditional"), default="sample", help="default: sample")
+    infer.add_argument("--seed", type=int, default=0, help="of sampled winners (default: 0)")
+    infer.add_argument("--out", type=Path, required=True, metavar="Y.npz", help="q, winners, action_prob, iterations")
+
+    bench = command("bench", "measure speed")
+    bench.add_argument("selection", nargs="*", metavar="NAME", help="benchmarks (default: all)")
+    bench.add_argument("--quick", action="store_true", help="shorter and less exact")
+
+    info = command("info", "print versions, backends and tasks, or a run's configuration")
+    info.add_argument("run", type=Path, nargs="?", metavar="RUN", help="run folder")
+
+    demo = command("demo", "train the inverted pendulum and play it")
+    demo.add_argument("--run", type=Path, default=Path("demo"), metavar="DIR", help="default: demo")
+    demo.add_argument("--seed", type=int, default=0, help="default: 0")
+    demo.add_argument("--episodes", type=_positive, help="training budget")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    try:
+        arguments = build_parser().parse_args(argv)
+        from host import commands
+
+        report = getattr(commands, arguments.command)(arguments)
+        if arguments.json:
+            print(json.dumps(report.data), flush=True)
+        else:
+            print(report.text, flush=True)
+        return report.status
+    except SvpgError as error:
+        print(f"svpg: error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("svpg: interrupted; a run goes on from its last checkpoint with --resume", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Playing without learning: validation during training, and ``svpg play``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.errors import SvpgError
+from host.agent import Agent
+from host.seeds import Purpose, environment_seed
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Played:
+    """Results of evaluation episodes.
+
+    Parameters
+    ----------
+    returns: float64 (episodes,), undiscounted.
+    decisions: decisions in all.
+    seconds: time spent in the device's decisions.
+    cycles: mean clock cycles per decision where the backend counts them.
+    """
+
+    returns: Array
+    decisions: int
+    seconds: float
+    cycles: float | None
+
+
+class Validation:
+    """Greedy episodes from a fixed set of starts, all stepped together.
+
+    Parameters
+    ----------
+    envs: one environment per episode.
+    seed: the run's seed; every validation of a run starts from the same states.
+    """
+
+    def __init__(self, envs: list[gymnasium.Env[Any, Any]], seed: int) -> None:
+        self.envs = envs
+        self._seeds = [environment_seed(seed, Purpose.VALIDATE, 0, episode) for episode in range(len(envs))]
+
+    def run(self, agent: Agent) -> Array:
+        """Returns (episodes,) of the greedy policy."""
+        obs = np.array([env.reset(seed=seed)[0] for env, seed in zip(self.envs, self._seeds, strict=True)], float)
+        returns = np.zeros(len(self.envs))
+        running = np.arange(len(self.envs))
+        while running.size:
+            # Greedy draws nothing, so the nonce is of no consequence.
+            action = agent.decide(obs[running], Purpose.VALIDATE, 0, "greedy").action
+            left = []
+            for environment, chosen in zip(running, action, strict=True):
+                obs[environment], reward, terminated, truncated, _ = self.envs[environment].step(int(chosen))
+                returns[environment] += float(reward)
+                if not (terminated or truncated):
+                    left.append(environment)
+            running = np.array(left, dtype=np.int64)
+        return returns
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self.envs:
+            env.close()
+
+
+def play(
+    agent: Agent,
+    env: gymnasium.Env[Any, Any],
+    episodes: int,
+    seed: int,
+    policy: str = "greedy",
+    on_frame: Callable[[NDArray[np.uint8]], None] | None = None,
+) -> Played:
+    """Play episodes one after the other, one decision at a time.
+
+    Parameters
+    ----------
+    agent: the player; its own seed counts in ``sample`` and ``conditional`` decisions.
+    env: the environment; closed by the caller.
+    episodes: at least 1.
+    seed: starts of the episodes; apart from those of training and validation.
+    policy: one of :data:`host.backend.POLICIES`.
+    on_frame: receives every picture of the first episode, uint8 (height, width, 3).
+    """
+    if episodes < 1:
+        raise SvpgError(f"episodes = {episodes} is out of range; give at least 1")
+    returns = np.zeros(episodes)
+    decisions, seconds = 0, 0.0
+    cycles: list[int] = []
+    for episode in range(episodes):
+        obs, _ = env.reset(seed=environment_seed(seed, Purpose.PLAY, 0, episode))
+        ended = False
+        while not ended:
+            if on_frame is not None and episode == 0:
+                on_frame(env.render())  # type: ignore[arg-type]
+            row = np.asarray(obs, dtype=np.float64)[None]
+            began = time.perf_counter()
+            decision = agent.decide(row, Purpose.PLAY, decisions, policy)
+            seconds += time.perf_counter() - began
+            decisions += 1
+            if "cycles" in decision.counters:
+                cycles.append(int(decision.counters["cycles"][0]))
+            obs, reward, terminated, truncated, _ = env.step(int(decision.winners[0, -1]))
+            returns[episode] += float(reward)
+            ended = terminated or truncated
+    return Played(returns, decisions, seconds, float(np.mean(cycles)) if cycles else None)

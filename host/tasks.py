@@ -1,0 +1,156 @@
+"""The tasks by name, each with its one set of default settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from golden.config import DeviceConfig
+from golden.errors import SvpgError
+from host.settings import Classify, Critic, Learning, Ppo, Reinforce, Settings, Training
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from golden.parameters import Parameters
+
+DEVICE_RATE = 2.0**-10
+"""Devices shift instead of multiplying; the nearest power of two to the authors' 1e-3."""
+
+FLOAT_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task.
+
+    Parameters
+    ----------
+    name: as on the command line.
+    title: one line for people.
+    inputs: observation neurons S.
+    actions: actions A.
+    defaults: settings by (backend, algorithm).
+    environment: gymnasium id; ``None`` for one-step classification of images.
+    arguments: keyword arguments of the environment.
+    """
+
+    name: str
+    title: str
+    inputs: int
+    actions: int
+    defaults: Callable[[str, str], Settings]
+    environment: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self, **more: Any) -> gymnasium.Env[Any, Any]:
+        """A new environment; ``more`` adds to its arguments (``render_mode``)."""
+        if self.environment is None:
+            raise SvpgError(f"{self.name} has no environment: it classifies a data set in one step")
+        import gymnasium
+
+        import host.envs  # noqa: F401  (registers svpg/*)
+
+        return gymnasium.make(self.environment, disable_env_checker=True, **self.arguments, **more)
+
+    def check(self, parameters: Parameters, source: str) -> None:
+        """Raise :class:`SvpgError` unless the parameters fit the task's observations and actions."""
+        if (parameters.inputs, parameters.actions) != (self.inputs, self.actions):
+            raise SvpgError(
+                f"{source}: made for {parameters.inputs} inputs and {parameters.actions} actions, but {self.name} has "
+                f"{self.inputs} and {self.actions}; choose the task it was trained on"
+            )
+
+
+def _rate(backend: str) -> float:
+    return FLOAT_RATE if backend == "float" else DEVICE_RATE
+
+
+def _pendulum(backend: str, algorithm: str) -> Settings:
+    rate = _rate(backend)
+    return Settings(
+        network=DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
+        learning=Learning(
+            rule="contrastive",
+            modulator="authors" if algorithm == "ppo" else "plain",
+            rate=rate,
+            obs_rate=rate,
+            entropy=5.0 if algorithm == "ppo" else 0.05,
+        ),
+        ppo=Ppo(),
+        reinforce=Reinforce(),
+        critic=Critic(),
+        training=Training(episodes=1200, threshold=195.0),
+    )
+
+
+def _cartpole(backend: str, algorithm: str) -> Settings:
+    settings = _pendulum(backend, algorithm)
+    return dataclasses.replace(settings, network=settings.network.replace(actions=2))
+
+
+def _mnist(backend: str, algorithm: str) -> Settings:
+    rate = _rate(backend)
+    return Settings(
+        network=DeviceConfig(inputs=784, groups=20, group_size=10, actions=10, removed="hhsa"),
+        learning=Learning(
+            rule="contrastive",
+            optimiser="adam" if backend == "float" else "rmsprop",
+            rate=rate,
+            obs_rate=rate,
+            entropy=0.2,
+        ),
+        classify=Classify(epochs=5 if algorithm == "ppo" else 1),
+        training=Training(
+            episodes=3000, validate_every=100, validation_episodes=1, checkpoint_every=100, threshold=1.0, hold=0
+        ),
+    )
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "inverted-pendulum",
+            "balance a 1.5 m pole on a cart, five forces, 200 steps (MuJoCo)",
+            inputs=4,
+            actions=5,
+            defaults=_pendulum,
+            environment="svpg/InvertedPendulum-v0",
+        ),
+        Task(
+            "cartpole",
+            "balance a pole on a cart, two forces, 200 steps",
+            inputs=4,
+            actions=2,
+            defaults=_cartpole,
+            environment="svpg/CartPole-v0",
+        ),
+        Task(
+            "mnist",
+            "classify handwritten digits from reward alone",
+            inputs=784,
+            actions=10,
+            defaults=_mnist,
+        ),
+    )
+}
+
+
+def get_task(name: str) -> Task:
+    """The task called ``name``.
+
+    Raises
+    ------
+    SvpgError: no such task; the message lists those there are.
+    """
+    if name not in TASKS:
+        raise SvpgError(f"unknown task {name!r}; choose one of {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def default_algorithm(task: Task) -> str:
+    """PPO for control; plain REINFORCE suffices where an episode is one step."""
+    return "reinforce" if task.environment is None else "ppo"
