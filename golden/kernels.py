@@ -138,25 +138,24 @@ def add_event(potential, weight, source, value, low, high):  # type: ignore[no-u
 
 @numba.njit(cache=True, inline="always")
 def exponentials(c, potential, low, high, terms):  # type: ignore[no-untyped-def]
-    """Unnormalised softmax terms of one group into ``terms[low:high]``; returns (their sum, index of the maximum)."""
-    best = low
-    for j in range(low + 1, high):
-        if potential[j] > potential[best]:
-            best = j
-    top = potential[best]
+    """Unnormalised softmax terms of one group into ``terms[low:high]``; returns their sum."""
+    values, out = potential[low:high], terms[low:high]
+    top = values[0]
+    for j in range(1, values.size):
+        top = max(top, values[j])
     fraction_mask = (np.int64(1) << c.exp_index_bits) - 1
+    half = np.int64(1) << (c.exp_shift - 1) if c.exp_shift > 0 else np.int64(0)
+    right, left = max(c.exp_shift, 0), max(-c.exp_shift, 0)
     total = np.int64(0)
-    for j in range(low, high):
-        depth = top - potential[j]
-        if c.exp_shift > 0:
-            depth = (depth + (np.int64(1) << (c.exp_shift - 1))) >> c.exp_shift
-        else:
-            depth = depth << -c.exp_shift
+    for j in range(values.size):
+        depth = (((top - values[j]) + half) >> right) << left
         octaves = (depth + fraction_mask) >> c.exp_index_bits
-        term = c.exp_table[-depth & fraction_mask] >> octaves if octaves <= EXP_FRAC else np.int64(0)
-        terms[j] = term
+        term = np.int64(0)
+        if octaves <= EXP_FRAC:
+            term = c.exp_table[-depth & fraction_mask] >> octaves
+        out[j] = term
         total += term
-    return total, best
+    return total
 
 
 @numba.njit(cache=True, inline="always")
@@ -191,7 +190,7 @@ def draw_winner(terms, low, high, total, draw):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def feed_forward(c, weight, bias, obs, potential, q, count):  # type: ignore[no-untyped-def]
+def feed_forward(c, weight, bias, obs, potential, q, fresh, count):  # type: ignore[no-untyped-def]
     """Start of a decision: biases, observation events, start activity. Clears ``count`` (events, row words)."""
     for j in range(c.neurons):
         potential[j] = np.int64(bias[j]) << c.drive_frac
@@ -209,24 +208,38 @@ def feed_forward(c, weight, bias, obs, potential, q, count):  # type: ignore[no-
         for group in range(c.groups + 1):
             first, last = c.group_start[group], c.group_start[group + 1]
             size = last - first
-            value = ((np.int64(2) << c.activity_frac) + size) // (2 * size)
-            for i in range(first, last):
-                move(c, weight, potential, q, i, value, count)
+            fresh[first:last] = ((np.int64(2) << c.activity_frac) + size) // (2 * size)
+        move_all(c, weight, potential, q, fresh, c.groups + 1, count)
 
 
-@numba.njit(cache=True, inline="always")
-def move(c, weight, potential, q, i, value, count):  # type: ignore[no-untyped-def]
-    """Set the activity of neuron i; a change is an event of value 2 * (new - old)."""
-    change = value - q[i]
-    if change == 0:
-        return
-    q[i] = value
-    kind = HIDDEN if i < c.hidden else ACTION
-    low, high = c.spans[kind, 0], c.spans[kind, 1]
-    if low < high:
-        add_event(potential, weight, i, (2 * change) << c.activity_shift, low, high)
-        count[0] += 1
-        count[1] += c.span_words[kind]
+@numba.njit(cache=True)
+def move(weight, potential, q, fresh, first, last, low, high, shift):  # type: ignore[no-untyped-def]
+    """Set q[first:last] to ``fresh``; each change is an event of value 2 * (new - old) on the span [low, high).
+
+    Returns the number of changes.
+    """
+    changes = np.int64(0)
+    for i in range(first, last):
+        change = fresh[i] - q[i]
+        if change != 0:
+            q[i] = fresh[i]
+            changes += 1
+            if low < high:
+                add_event(potential, weight, i, (2 * change) << shift, low, high)
+    return changes
+
+
+@numba.njit(cache=True)
+def move_all(c, weight, potential, q, fresh, groups, count):  # type: ignore[no-untyped-def]
+    """:func:`move` the first ``groups`` groups, counting events and row words."""
+    for kind, first, last in ((HIDDEN, 0, c.hidden), (ACTION, c.hidden, c.neurons)):
+        if kind == ACTION and groups <= c.groups:
+            break
+        low, high = c.spans[kind, 0], c.spans[kind, 1]
+        changes = move(weight, potential, q, fresh, first, last, low, high, c.activity_shift)
+        if low < high:
+            count[0] += changes
+            count[1] += changes * c.span_words[kind]
 
 
 @numba.njit(cache=True)
@@ -241,19 +254,17 @@ def settle(c, weight, potential, q, fresh, terms, totals, groups, iterations, fi
         changed = False
         for group in range(groups):
             low, high = c.group_start[group], c.group_start[group + 1]
-            total, _ = exponentials(c, potential, low, high, terms)
+            total = exponentials(c, potential, low, high, terms)
             totals[group] = total
             r, exponent = reciprocal(c, total)
             for j in range(low, high):
                 value = normalise(terms[j], r, exponent, c.activity_frac)
                 fresh[j] = value
-                if value != q[j]:
-                    changed = True
+                changed |= value != q[j]
         if not changed:
             return passes
         if passes < iterations or finish:
-            for i in range(last_neuron):
-                move(c, weight, potential, q, i, fresh[i], count)
+            move_all(c, weight, potential, q, fresh, groups, count)
         else:
             for i in range(last_neuron):
                 q[i] = fresh[i]
@@ -271,13 +282,21 @@ def group_potential_winner(potential, low, high):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True)
-def hidden_jump(c, weight, potential, q, winners, count):  # type: ignore[no-untyped-def]
+def hidden_jump(c, weight, potential, q, fresh, winners, count):  # type: ignore[no-untyped-def]
     """Replace the activity of the hidden groups by one-hot winners, as events."""
-    one = np.int64(1) << c.activity_frac
+    fresh[: c.hidden] = 0
     for group in range(c.groups):
-        first = c.group_start[group]
-        for i in range(first, c.group_start[group + 1]):
-            move(c, weight, potential, q, i, one if i == first + winners[group] else np.int64(0), count)
+        fresh[c.group_start[group] + winners[group]] = np.int64(1) << c.activity_frac
+    move_all(c, weight, potential, q, fresh, c.groups, count)
+
+
+@numba.njit(cache=True)
+def action_jump(c, weight, potential, q, fresh, action, count):  # type: ignore[no-untyped-def]
+    """Replace the activity of the action group by the one-hot action, as events."""
+    fresh[: c.hidden] = q[: c.hidden]
+    fresh[c.hidden : c.neurons] = 0
+    fresh[c.hidden + action] = np.int64(1) << c.activity_frac
+    move_all(c, weight, potential, q, fresh, c.groups + 1, count)
 
 
 @numba.njit(cache=True)
@@ -294,7 +313,7 @@ def infer_batch(  # type: ignore[no-untyped-def]
     count = np.empty(2, dtype=np.int64)
     action_low, action_high = c.hidden, c.neurons
     for b in range(obs.shape[0]):
-        feed_forward(c, weight, bias, obs[b], potential, q, count)
+        feed_forward(c, weight, bias, obs[b], potential, q, fresh, count)
         conditional = policy == POLICY_CONDITIONAL
         passes_out[b] = settle(
             c, weight, potential, q, fresh, terms, totals, c.groups + 1, c.iterations, conditional, count
@@ -315,12 +334,10 @@ def infer_batch(  # type: ignore[no-untyped-def]
             if has_given:
                 for group in range(c.groups):
                     winners[b, group] = given[b, group]
-            hidden_jump(c, weight, potential, q, winners[b], count)
-            total, _ = exponentials(c, potential, action_low, action_high, terms)
+            hidden_jump(c, weight, potential, q, fresh, winners[b], count)
+            total = exponentials(c, potential, action_low, action_high, terms)
             totals[c.groups] = total
-            winners[b, c.groups] = (
-                draw_winner(terms, action_low, action_high, total, draws[c.groups]) - action_low
-            )
+            winners[b, c.groups] = draw_winner(terms, action_low, action_high, total, draws[c.groups]) - action_low
         r, exponent = reciprocal(c, totals[c.groups])
         for a in range(c.neurons - c.hidden):
             prob[b, a] = normalise(terms[c.hidden + a], r, exponent, c.prob_frac)
@@ -329,26 +346,26 @@ def infer_batch(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, inline="always")
-def accumulate_dense(acc, row, low, high, own, own_change, change, other, c):  # type: ignore[no-untyped-def]
+def accumulate_dense(acc, row, low, high, own, own_change, change, other, shift, bottom, top):  # type: ignore[no-untyped-def]
     """acc[row, j] += round(own * change_j + own_change * other_j) for j in [low, high), saturating."""
     if high <= low:
         return
     cells, changes, others = acc[row, low:high], change[low:high], other[low:high]
     for j in range(cells.size):
-        amount = shift_round(own * changes[j] + own_change * others[j], c.shift_recurrent)
-        cells[j] = clamp(np.int64(cells[j]) + amount, c.acc_low, c.acc_high)
+        amount = shift_round(own * changes[j] + own_change * others[j], shift)
+        cells[j] = clamp(np.int64(cells[j]) + amount, bottom, top)
 
 
 @numba.njit(cache=True, inline="always")
-def accumulate_sparse(acc, row, low, high, own, change, moved, shift, c):  # type: ignore[no-untyped-def]
-    """acc[row, j] += round(own * change_j) for the moved neurons j in [low, high), saturating."""
-    for j in moved:
-        if low <= j < high:
-            acc[row, j] = clamp(np.int64(acc[row, j]) + shift_round(own * change[j], shift), c.acc_low, c.acc_high)
+def accumulate_sparse(acc, row, own, change, moved, shift, bottom, top):  # type: ignore[no-untyped-def]
+    """acc[row, j] += round(own * change_j) for the columns j listed in ``moved``, saturating."""
+    for m in range(moved.size):
+        j = moved[m]
+        acc[row, j] = clamp(np.int64(acc[row, j]) + shift_round(own * change[j], shift), bottom, top)
 
 
 @numba.njit(cache=True)
-def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross, change, moved_buffer):  # type: ignore[no-untyped-def]
+def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross, change, moved_buffer, rank):  # type: ignore[no-untyped-def]
     """Add one sample's modulated eligibility to the accumulators; returns the row words touched.
 
     With f = factor, M = modulator, every existing synapse receives, rounded once and saturating,
@@ -356,17 +373,20 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
     hidden i, action j:  f * M * (cross_i * change_j + change_i * q_j), the same in row j, column i
     observation s:       M * s * change_j
     bias:                M * change_j
-    Rows that cannot change are not touched.
+    Rows that cannot change are not touched. ``moved_buffer`` (N,) and ``rank`` (G+2,) are scratch.
     """
     words = np.int64(0)
     moves = 0
-    for j in range(c.neurons):
-        if change[j] != 0:
-            moved_buffer[moves] = j
-            moves += 1
-    moved = moved_buffer[:moves]
+    for group in range(c.groups + 1):
+        rank[group] = moves  # of the group's first neuron among the moved ones
+        for j in range(c.group_start[group], c.group_start[group + 1]):
+            if change[j] != 0:
+                moved_buffer[moves] = j
+                moves += 1
+    rank[c.groups + 1] = moves
     if moves == 0 or modulator == 0:
         return words
+    moved = moved_buffer[:moves]
     moved_words = np.zeros(3, dtype=np.int64)
     for kind in range(3):
         word = np.int64(-1)
@@ -375,48 +395,66 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
                 word = j // c.lanes
                 moved_words[kind] += 1
     scale = factor * modulator
+    hidden_moved = rank[c.groups]
+    shift, bottom, top = c.shift_recurrent, c.acc_low, c.acc_high
     for group in range(c.groups + 1):
         first, last = c.group_start[group], c.group_start[group + 1]
         kind = HIDDEN if group < c.groups else ACTION
         low, high = c.spans[kind, 0], c.spans[kind, 1]
-        hidden_end = min(high, c.hidden)
+        to_hidden, to_action = low < min(high, c.hidden), high > c.hidden
         for i in range(first, last):
             if change[i] == 0 and q[i] == 0:
                 continue
             words += c.span_words[kind] if change[i] != 0 else moved_words[kind]
-            if change[i] == 0:
-                if kind == HIDDEN:
-                    accumulate_sparse(acc, i, low, min(first, high), scale * trace[i], change, moved, c.shift_recurrent, c)
-                    accumulate_sparse(
-                        acc, i, max(low, last), hidden_end, scale * trace[i], change, moved, c.shift_recurrent, c
-                    )
-                    accumulate_sparse(
-                        acc, i, max(low, c.hidden), high, scale * cross[i], change, moved, c.shift_recurrent, c
-                    )
+            own_change = scale * change[i]
+            if kind == ACTION:
+                if to_hidden and change[i] == 0:
+                    accumulate_sparse(acc, i, scale * q[i], change, moved[:hidden_moved], shift, bottom, top)
+                elif to_hidden:
+                    accumulate_dense(acc, i, low, high, scale * q[i], own_change, change, cross, shift, bottom, top)
+                continue
+            if to_hidden:
+                own = scale * trace[i]
+                if change[i] == 0:
+                    accumulate_sparse(acc, i, own, change, moved[: rank[group]], shift, bottom, top)
+                    accumulate_sparse(acc, i, own, change, moved[rank[group + 1] : hidden_moved], shift, bottom, top)
                 else:
-                    accumulate_sparse(acc, i, low, high, scale * q[i], change, moved, c.shift_recurrent, c)
-            elif kind == HIDDEN:
-                own_change = scale * change[i]
-                accumulate_dense(acc, i, low, min(first, high), scale * trace[i], own_change, change, q, c)
-                accumulate_dense(acc, i, max(low, last), hidden_end, scale * trace[i], own_change, change, q, c)
-                accumulate_dense(acc, i, max(low, c.hidden), high, scale * cross[i], own_change, change, q, c)
-            else:
-                accumulate_dense(acc, i, low, high, scale * q[i], scale * change[i], change, cross, c)
+                    accumulate_dense(acc, i, 0, first, own, own_change, change, q, shift, bottom, top)
+                    accumulate_dense(acc, i, last, c.hidden, own, own_change, change, q, shift, bottom, top)
+            if to_action:
+                own = scale * cross[i]
+                if change[i] == 0:
+                    accumulate_sparse(acc, i, own, change, moved[hidden_moved:], shift, bottom, top)
+                else:
+                    accumulate_dense(acc, i, c.hidden, high, own, own_change, change, q, shift, bottom, top)
     if moved_words[OBSERVATION]:
-        low, high = c.spans[OBSERVATION, 0], c.spans[OBSERVATION, 1]
+        begin = 0 if c.spans[OBSERVATION, 0] == 0 else hidden_moved
+        end = hidden_moved if c.spans[OBSERVATION, 1] == c.hidden else moves
         for s in range(c.inputs):
             if obs[s] != 0:
                 words += moved_words[OBSERVATION]
                 accumulate_sparse(
-                    acc, c.neurons + s, low, high, modulator * np.int64(obs[s]), change, moved, c.shift_obs, c
+                    acc, c.neurons + s, modulator * np.int64(obs[s]), change, moved[begin:end], c.shift_obs, bottom, top
                 )
-    accumulate_sparse(acc_bias, 0, 0, c.neurons, modulator, change, moved, c.shift_bias, c)
+    accumulate_sparse(acc_bias, 0, modulator, change, moved, c.shift_bias, bottom, top)
     return words
 
 
 @numba.njit(cache=True)
 def learn_batch(  # type: ignore[no-untyped-def]
-    c, weight, bias, acc, acc_bias, obs, winners, modulator, rule, events_out, infer_words_out, learn_words_out, passes_out
+    c,
+    weight,
+    bias,
+    acc,
+    acc_bias,
+    obs,
+    winners,
+    modulator,
+    rule,
+    events_out,
+    infer_words_out,
+    learn_words_out,
+    passes_out,
 ):
     """``LEARN`` for every row, in order; see :meth:`golden.device.Device.learn`."""
     potential = np.empty(c.neurons, dtype=np.int64)
@@ -428,10 +466,11 @@ def learn_batch(  # type: ignore[no-untyped-def]
     cross = np.empty(c.neurons, dtype=np.int64)
     change = np.empty(c.neurons, dtype=np.int64)
     moved = np.empty(c.neurons, dtype=np.int64)
+    rank = np.empty(c.groups + 2, dtype=np.int64)
     count = np.empty(2, dtype=np.int64)
     one = np.int64(1) << c.activity_frac
     for b in range(obs.shape[0]):
-        feed_forward(c, weight, bias, obs[b], potential, q, count)
+        feed_forward(c, weight, bias, obs[b], potential, q, fresh, count)
         passes = settle(
             c, weight, potential, q, fresh, terms, totals, c.groups + 1, c.iterations, rule != RULE_PUBLISHED, count
         )
@@ -440,8 +479,7 @@ def learn_batch(  # type: ignore[no-untyped-def]
             cross[j] = q[j]
         if rule == RULE_CONTRASTIVE:
             # trace and cross become the clamped activity; q must keep the free one.
-            for a in range(c.neurons - c.hidden):
-                move(c, weight, potential, trace, c.hidden + a, one if a == winners[b, c.groups] else np.int64(0), count)
+            action_jump(c, weight, potential, trace, fresh, winners[b, c.groups], count)
             passes += settle(
                 c, weight, potential, trace, fresh, terms, totals, c.groups, c.clamp_iterations, False, count
             )
@@ -451,8 +489,8 @@ def learn_batch(  # type: ignore[no-untyped-def]
         else:
             if rule == RULE_CONDITIONAL:
                 # Action activity given the hidden winners; the hidden activity of the free phase stays in q.
-                hidden_jump(c, weight, potential, cross, winners[b], count)
-                total, _ = exponentials(c, potential, c.hidden, c.neurons, terms)
+                hidden_jump(c, weight, potential, cross, fresh, winners[b], count)
+                total = exponentials(c, potential, c.hidden, c.neurons, terms)
                 r, exponent = reciprocal(c, total)
                 for j in range(c.hidden, c.neurons):
                     trace[j] = normalise(terms[j], r, exponent, c.activity_frac)
@@ -475,6 +513,7 @@ def learn_batch(  # type: ignore[no-untyped-def]
             cross,
             change,
             moved,
+            rank,
         )
 
 

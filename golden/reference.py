@@ -11,6 +11,7 @@ import collections
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,6 +55,7 @@ class FloatNetwork:
         self.mask = torch.tensor(config.mask, dtype=dtype)
         uniform = [1.0 / config.group_size] * config.hidden + [1.0 / config.actions] * config.actions
         self._uniform = torch.tensor(uniform, dtype=dtype)
+        self._hidden_links = bool(config.mask[: config.hidden, : config.hidden].any())
         self._first = torch.tensor(config.group_start[:-1])
 
     # --- parameters --------------------------------------------------------------------------------
@@ -62,10 +64,14 @@ class FloatNetwork:
 
         Raises
         ------
-        SvpgError: sizes or connections differ from ``config``, or the recurrent block is not symmetric.
+        SvpgError: sizes or connections differ from ``config``, the recurrent block is not symmetric, or a value
+            is not finite in ``dtype``.
         """
         parameters.check()
         parameters.matches(self.config)
+        largest = max(np.abs(parameters.weight).max(), np.abs(parameters.bias).max())
+        if largest > torch.finfo(self.dtype).max:
+            raise SvpgError(f"parameters reach {largest:g}, beyond {self.dtype}; scale them down")
         self.weight.copy_(torch.from_numpy(parameters.weight))
         self.bias.copy_(torch.from_numpy(parameters.bias))
 
@@ -150,6 +156,8 @@ class FloatNetwork:
         """
         h = self.config.hidden
         count = self.config.clamp_iterations if iterations is None else iterations
+        if not self._hidden_links:
+            count = min(count, 1)  # nothing a hidden group sees can change any more
         fixed = torch.nn.functional.one_hot(action, self.config.actions).to(self.dtype)
         driven = torch.addmm(drive[:, :h], fixed, self.recurrent[h:, :h], alpha=2.0)
         hidden = q[:, :h]
@@ -322,11 +330,14 @@ class Optimisers:
 
         Raises
         ------
-        SvpgError: a key names no optimiser.
+        SvpgError: a key is not of the form that :meth:`state` uses.
         """
         entries: dict[str, dict[int, dict[str, Tensor]]] = {}
         for path, tensor in state.items():
-            name, index, key = path.split(".")
+            name, _, rest = path.partition(".")
+            index, _, key = rest.partition(".")
+            if name not in OPTIMISERS or index not in ("0", "1", "2") or not key:
+                raise SvpgError(f"checkpoint: {path!r} is no optimiser state of the float reference")
             entries.setdefault(name, {}).setdefault(int(index), {})[key] = tensor
         self._by_name.clear()
         for name, tensors in entries.items():

@@ -10,31 +10,18 @@ from numpy.typing import NDArray
 from golden import modulator as modulators
 from golden.config import DeviceConfig
 from golden.parameters import Parameters
+from golden.start import random_start
 from host.backend import Backend, Decision, Update
-from host.seeds import Purpose, generator, nonces
+from host.seeds import Purpose, nonces
 from host.settings import Learning
 
 Array = NDArray[np.float64]
 
 
 def initial_parameters(config: DeviceConfig, learning: Learning, seed: int) -> Parameters:
-    """A random start: normal recurrent weights (symmetric) and observation weights, zero biases.
-
-    Deviations are ``learning.init_recurrent`` and ``learning.init_obs`` in nats; both may be zero, the start of
-    the paper.
-    """
-    rng = generator(seed, Purpose.INITIAL)
-    n = config.neurons
-    upper = np.triu(rng.standard_normal((n, n)) * learning.init_recurrent, 1)
-    weight = np.concatenate([upper + upper.T, rng.standard_normal((config.inputs, n)) * learning.init_obs])
-    return Parameters(
-        weight=np.where(config.mask, weight, 0.0),
-        bias=np.zeros(n),
-        groups=config.groups,
-        group_size=config.group_size,
-        actions=config.actions,
-        inputs=config.inputs,
-    )
+    """The random start of a run (:func:`golden.start.random_start`); zero deviations give the paper's zero start."""
+    nonce = int(nonces(seed, Purpose.INITIAL, 0, 1)[0])
+    return random_start(config, nonce, learning.init_recurrent, learning.init_obs)
 
 
 class Agent:

@@ -72,7 +72,8 @@ def build_parser() -> argparse.ArgumentParser:
     infer.add_argument("--backend", default="golden", help="device (default: golden)")
     infer.add_argument("--iterations", type=_positive, metavar="T", help="most softmax passes (default: 4)")
     infer.add_argument("--mode", choices=("rate", "spike"), default="rate", help="default: rate")
-    infer.add_argument("--policy", choices=("greedy", "sample", "conditional"), default="sample", help="default: sample")
+    policies = ("greedy", "sample", "conditional")
+    infer.add_argument("--policy", choices=policies, default="sample", help="default: sample")
     infer.add_argument("--seed", type=int, default=0, help="of sampled winners (default: 0)")
     infer.add_argument("--out", type=Path, required=True, metavar="Y.npz", help="q, winners, action_prob, iterations")
 

@@ -1,4 +1,4 @@
-"""The float reference as a backend: the same transactions, in natural units and without rounding to a device's formats."""
+"""The float reference as a backend: the transactions of a device in natural units, without its formats."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class FloatBackend:
 
         Raises
         ------
-        SvpgError: unknown optimiser, a rate that is not a positive number, or an empty batch.
+        SvpgError: unknown optimiser, a rate that is negative or not finite, or an empty batch.
         """
         if update.batch < 1:
             raise SvpgError(f"batch = {update.batch}; learn from at least one sample before an update")
@@ -193,7 +193,9 @@ class FloatBackend:
         unknown = [key for key in rest if not key.startswith(_OPTIMISER)]
         if unknown:
             raise SvpgError(f"checkpoint: {', '.join(unknown)} does not belong to the float backend")
-        self._optimisers.restore({key.removeprefix(_OPTIMISER): torch.tensor(array) for key, array in rest.items()})
+        optimisers = Optimisers(self._network)
+        optimisers.restore({key.removeprefix(_OPTIMISER): torch.tensor(array) for key, array in rest.items()})
+        self._optimisers = optimisers
         for key, memory in zip(_PARAMETERS, self._memories(), strict=True):
             memory.copy_(torch.from_numpy(state[key]))
 
@@ -222,10 +224,11 @@ class FloatBackend:
         array = np.ascontiguousarray(obs, dtype=np.float64)
         if array.ndim != 2 or array.shape[1] != self.config.inputs:
             raise SvpgError(f"observations have shape {array.shape}, expected (batch, {self.config.inputs})")
-        if not np.isfinite(array).all():
-            bad = int((~np.isfinite(array)).sum())
+        tensor = self._tensor(array)
+        if not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
             raise SvpgError(f"observations: {bad} of {array.size} values are not finite; remove NaN and infinity")
-        return self._tensor(array)
+        return tensor
 
     def _winners(self, winners: ArrayLike, batch: int, hidden_only: bool) -> Tensor:
         config = self.config
