@@ -122,6 +122,7 @@ class Device:
         self.acc_bias = np.zeros(n, dtype=_container(config.accumulator))
         self.moment = np.zeros((p, n), dtype=np.int32 if config.moment_bits < 32 else np.int64)
         self.moment_bias = np.zeros(n, dtype=self.moment.dtype)
+        self._symmetric = True
         self._no_winners = np.zeros((0, config.groups + 1), dtype=np.int64)
 
     # --- INFO, LOAD, READ --------------------------------------------------------------------------
@@ -163,6 +164,7 @@ class Device:
             stray = int((data[~self.config.mask.ravel()[start : start + data.size]] != 0).sum())
             if stray:
                 raise SvpgError(f"LOAD {section}: {stray} values are set where the device has no synapse; set them to 0")
+            self._symmetric = False
         memory.ravel()[start : start + data.size] = data
 
     def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
@@ -260,6 +262,7 @@ class Device:
             raise SvpgError(f"LEARN: modulators lie outside {number_format.low}..{number_format.high}; saturate them")
         if rule not in RULES:
             raise SvpgError(f"LEARN: rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
+        self._require_symmetry("LEARN")
         counters = Learning(*(np.empty(batch, dtype=np.int64) for _ in range(4)))
         kernels.learn_batch(
             self._constants,
@@ -304,6 +307,7 @@ class Device:
                 raise SvpgError(
                     f"APPLY: {name} = {getattr(arguments, name)} is out of range; give an integer from {low} to {high}"
                 )
+        self._require_symmetry("APPLY")
         n = config.neurons
         for weight, acc, moment, rate in (
             (self.weight[:n], self.acc[:n], self.moment[:n], arguments.rate),
@@ -330,6 +334,17 @@ class Device:
             )
 
     # --- argument checks ---------------------------------------------------------------------------
+    def _require_symmetry(self, transaction: str) -> None:
+        """Learning keeps symmetric memories symmetric; after a ``LOAD`` they are looked at once."""
+        if self._symmetric:
+            return
+        n = self.config.neurons
+        for section in ("weight", "acc", "moment"):
+            block = getattr(self, section)[:n]
+            if not np.array_equal(block, block.T):
+                raise SvpgError(f"{transaction}: the recurrent rows of {section} are not symmetric; LOAD them symmetric")
+        self._symmetric = True
+
     def _check_obs(self, obs: Ints) -> Ints:
         obs = np.ascontiguousarray(obs, dtype=np.int64)
         number_format = self.config.obs

@@ -370,10 +370,11 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
 
     With f = factor, M = modulator, every existing synapse receives, rounded once and saturating,
     hidden-hidden:       f * M * (trace_i * change_j + change_i * q_j)
-    hidden i, action j:  f * M * (cross_i * change_j + change_i * q_j), the same in row j, column i
+    hidden i, action j:  f * M * (cross_i * change_j + change_i * q_j)
     observation s:       M * s * change_j
     bias:                M * change_j
-    Rows that cannot change are not touched. ``moved_buffer`` (N,) and ``rank`` (G+2,) are scratch.
+    Of the recurrent block only the upper triangle (i < j) is written; :func:`mirror` completes it after a batch.
+    Rows that cannot change are not touched, and the words are counted as a device with both triangles touches them. ``moved_buffer`` (N,) and ``rank`` (G+2,) are scratch.
     """
     words = np.int64(0)
     moves = 0
@@ -398,28 +399,20 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
     hidden_moved = rank[c.groups]
     shift, bottom, top = c.shift_recurrent, c.acc_low, c.acc_high
     for group in range(c.groups + 1):
-        first, last = c.group_start[group], c.group_start[group + 1]
+        last = c.group_start[group + 1]
         kind = HIDDEN if group < c.groups else ACTION
         low, high = c.spans[kind, 0], c.spans[kind, 1]
-        to_hidden, to_action = low < min(high, c.hidden), high > c.hidden
-        for i in range(first, last):
+        to_hidden, to_action = kind == HIDDEN and low == 0, kind == HIDDEN and high > c.hidden
+        for i in range(c.group_start[group], last):
             if change[i] == 0 and q[i] == 0:
                 continue
             words += c.span_words[kind] if change[i] != 0 else moved_words[kind]
             own_change = scale * change[i]
-            if kind == ACTION:
-                if to_hidden and change[i] == 0:
-                    accumulate_sparse(acc, i, scale * q[i], change, moved[:hidden_moved], shift, bottom, top)
-                elif to_hidden:
-                    accumulate_dense(acc, i, low, high, scale * q[i], own_change, change, cross, shift, bottom, top)
-                continue
             if to_hidden:
                 own = scale * trace[i]
                 if change[i] == 0:
-                    accumulate_sparse(acc, i, own, change, moved[: rank[group]], shift, bottom, top)
                     accumulate_sparse(acc, i, own, change, moved[rank[group + 1] : hidden_moved], shift, bottom, top)
                 else:
-                    accumulate_dense(acc, i, 0, first, own, own_change, change, q, shift, bottom, top)
                     accumulate_dense(acc, i, last, c.hidden, own, own_change, change, q, shift, bottom, top)
             if to_action:
                 own = scale * cross[i]
@@ -438,6 +431,14 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
                 )
     accumulate_sparse(acc_bias, 0, modulator, change, moved, c.shift_bias, bottom, top)
     return words
+
+
+@numba.njit(cache=True)
+def mirror(acc, neurons):  # type: ignore[no-untyped-def]
+    """Copy the upper triangle of the recurrent block to the lower."""
+    for i in range(neurons):
+        for j in range(i):
+            acc[i, j] = acc[j, i]
 
 
 @numba.njit(cache=True)
@@ -515,6 +516,7 @@ def learn_batch(  # type: ignore[no-untyped-def]
             moved,
             rank,
         )
+    mirror(acc, c.neurons)
 
 
 @numba.njit(cache=True, inline="always")

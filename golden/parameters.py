@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,9 +120,12 @@ class Parameters:
         if not path.is_file():
             raise SvpgError(f"{path}: no such parameter file")
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            archive = np.load(path, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("a single array")
+            with archive:
                 data = {key: archive[key] for key in archive.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise SvpgError(f"{path}: not a readable parameter file ({error}); write it again") from error
         missing = [key for key in _KEYS[:-1] if key not in data]
         if missing:

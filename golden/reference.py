@@ -205,7 +205,7 @@ class FloatNetwork:
         ``drive`` (B, N) from :meth:`drive`, ``winners`` int64 (B, G+1), whose last column is not read.
         """
         h = self.config.hidden
-        v = self.one_hot(winners)[:, :h]
+        v = torch.zeros(len(winners), h, dtype=self.dtype).scatter_(1, winners[:, :-1] + self._first[:-1], 1.0)
         return torch.softmax(torch.addmm(drive[:, h:], v, self.recurrent[:h, h:], alpha=2.0), -1)
 
     # --- learning ----------------------------------------------------------------------------------

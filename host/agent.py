@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,16 +114,16 @@ class Agent:
         self.backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, len(obs)))
         return policy
 
-    def state(self) -> dict[str, NDArray]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """Everything later results depend on, as arrays."""
         return {
             **{f"backend.{key}": value for key, value in self.backend.state().items()},
             "obs_mean": self._obs_mean,
-            "obs_scale": np.float64(self._obs_scale),
-            "redraws": np.int64(self._redraws),
+            "obs_scale": np.array(self._obs_scale),
+            "redraws": np.array(self._redraws),
         }
 
-    def restore(self, state: dict[str, NDArray]) -> None:
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """The inverse of :meth:`state`."""
         prefix = "backend."
         self.backend.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

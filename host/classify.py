@@ -107,7 +107,7 @@ class OneStep:
             **{f"baseline.{key}": value for key, value in self._baseline.state().items()},
             **{f"rng.{key}": value for key, value in pack_generator(self._rng).items()},
             "order": self._order.copy(),
-            "steps": np.int64(self._steps),
+            "steps": np.array(self._steps),
         }
 
     def restore(self, state: State) -> None:

@@ -202,6 +202,8 @@ def _classify(task: Task, config: RunConfig, agent: Agent, backend: str, policy:
 # --- infer ------------------------------------------------------------------------------------------
 def infer(arguments: argparse.Namespace) -> Report:
     """``svpg infer``: decide the observations of a file."""
+    from host.backends.float import FloatBackend
+
     _check_seed(arguments.seed)
     check_backend(arguments.backend, arguments.mode)
     _check_writable(arguments.out)
@@ -216,8 +218,8 @@ def infer(arguments: argparse.Namespace) -> Report:
     nonce = nonces(arguments.seed, Purpose.PLAY, 0, len(obs))
     if start is None:
         decision = backend.infer(agent.prepare(obs), nonce, arguments.policy)
-    elif hasattr(backend, "infer_from"):
-        decision = backend.infer_from(agent.prepare(obs), nonce, start, arguments.policy)
+    elif isinstance(backend, FloatBackend):
+        decision = backend.infer(agent.prepare(obs), nonce, arguments.policy, q0=start)
     else:
         raise SvpgError(
             f"{arguments.obs}: q0 sets the initial activity, which backend {arguments.backend} cannot; use float"
@@ -361,7 +363,7 @@ def demo(arguments: argparse.Namespace) -> Report:
     from host.training import train as train_run
 
     path: Path = arguments.run
-    result = train_run(extended(config, arguments.episodes), str(path))
+    result = train_run(extended(config, arguments.episodes), path)
     played = play(
         argparse.Namespace(
             run=path, backend=None, episodes=10, seed=0, gif=path / "pendulum.gif", policy="greedy"

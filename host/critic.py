@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,14 +57,14 @@ class MlpCritic:
             self._optimiser.step()
         return loss.item()
 
-    def state(self) -> dict[str, NDArray]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """Weights and Adam moments as arrays."""
         arrays = {f"weight.{name}": tensor.numpy().copy() for name, tensor in self.network.state_dict().items()}
         for index, moments in self._optimiser.state_dict()["state"].items():
             arrays |= {f"adam.{index}.{name}": tensor.numpy().copy() for name, tensor in moments.items()}
         return arrays
 
-    def restore(self, state: dict[str, NDArray]) -> None:
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """The inverse of :meth:`state`."""
         weights: dict[str, torch.Tensor] = {}
         moments: dict[int, dict[str, torch.Tensor]] = {}

@@ -199,10 +199,11 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise SvpgError(f"{path}: cannot be read ({error}); copy the file again") from error
-    header = 4 + 4 * data[3] if len(data) >= 4 else 0
-    if data[:3] != b"\x00\x00\x08" or not data[3] or len(data) < header:
+    dimensions = data[3] if len(data) > 3 and data[:3] == b"\x00\x00\x08" else 0
+    header = 4 + 4 * dimensions
+    if not dimensions or len(data) < header:
         raise SvpgError(f"{path}: not an IDX file of unsigned bytes; copy the file again")
-    shape = tuple(int(size) for size in np.frombuffer(data, dtype=">u4", count=data[3], offset=4))
+    shape = tuple(int(size) for size in np.frombuffer(data, dtype=">u4", count=dimensions, offset=4))
     expected = int(np.prod(shape, dtype=object))
     if len(data) - header != expected:
         raise SvpgError(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-State = dict[str, NDArray]
+State = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)

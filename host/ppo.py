@@ -50,7 +50,7 @@ class ReplayPpo:
         self._rng = generator(agent.seed, Purpose.SAMPLES)
         size = ppo.buffer
         # A ring: transition number t lies at t % size.
-        self._window = {
+        self._window: State = {
             "obs": np.zeros((size, config.inputs)),
             "winners": np.zeros((size, config.groups + 1), dtype=np.int64),
             "policy": np.zeros((size, config.actions)),
@@ -75,7 +75,7 @@ class ReplayPpo:
             window["obs"][slot] = row[0]
             window["winners"][slot] = decision.winners[0]
             window["policy"][slot] = decision.action_prob[0]
-            window["reward"][slot] = reward
+            window["reward"][slot] = float(reward)
             policies.append(decision.action_prob)
             self._steps += 1
             total += float(reward)
@@ -125,7 +125,7 @@ class ReplayPpo:
             **{f"window.{key}": value for key, value in self._window.items()},
             **{f"rng.{key}": value for key, value in pack_generator(self._rng).items()},
             "counters": np.array([self._steps, self._episodes], dtype=np.int64),
-            "loss": np.float64(self._loss),
+            "loss": np.array(self._loss),
         }
 
     def restore(self, state: State) -> None:
@@ -244,9 +244,9 @@ class RolloutPpo:
             **{f"agent.{key}": value for key, value in self.agent.state().items()},
             **{f"critic.{key}": value for key, value in self._critic.state().items()},
             **{f"rng.{key}": value for key, value in pack_generator(self._rng).items()},
-            "steps": np.int64(self._steps),
+            "steps": np.array(self._steps),
             "episodes": self._episodes.copy(),
-            "loss": np.float64(self._loss),
+            "loss": np.array(self._loss),
         }
 
     def restore(self, state: State) -> None:

@@ -115,7 +115,7 @@ class RunFolder:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise SvpgError(f"{self.metrics_file}: cannot be written ({error.strerror}); free space") from error
-        content = {**state, "format": np.int64(RUN_FORMAT)}
+        content = {**state, "format": np.array(RUN_FORMAT)}
         write_atomically(self.checkpoint_file, lambda stream: np.savez(stream, **content))  # type: ignore[arg-type]
 
     def load_checkpoint(self) -> dict[str, NDArray[Any]] | None:

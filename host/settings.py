@@ -365,8 +365,11 @@ def _declared(settings: Settings, section: str, name: str) -> type:
     }
     key = f"{section}.{name}"
     if key not in every:
+        sections = [part.name for part in dataclasses.fields(settings)]
+        if section not in sections:
+            raise SvpgError(f"unknown section {section} in {key}{_nearest(section, sections)}")
         inside = [known for known in every if known.startswith(f"{section}.")]
-        raise SvpgError(f"unknown setting {key}{_nearest(key, inside or every)}")
+        raise SvpgError(f"unknown setting {key}{_nearest(key, inside)}")
     declared = typing.get_type_hints(type(getattr(settings, section)))[name]
     assert isinstance(declared, type) and not isinstance(declared, types.UnionType)
     return declared

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from golden.errors import SvpgError
 from host.agent import Agent, initial_parameters
+from host.backend import Update
 from host.backends.registry import check_backend, make_backend
 from host.classify import OneStep, accuracy, load_split
 from host.evaluation import Validation
@@ -111,7 +113,11 @@ class Trainer:
                 f"{task.name} has {task.inputs} and {task.actions}"
             )
         self.config, self.training = config, settings.training
-        self.agent = Agent(make_backend(config.backend, network, config.mode), settings.learning, config.seed)
+        backend = make_backend(config.backend, network, config.mode)
+        learning = settings.learning
+        # On empty accumulators an update changes nothing but refuses rates that the backend cannot apply.
+        backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, batch=1))
+        self.agent = Agent(backend, learning, config.seed)
         self.agent.load(initial_parameters(network, settings.learning, config.seed))
         self.progress = Progress()
         self._closing = contextlib.ExitStack()
@@ -302,7 +308,7 @@ def _scalars(folder: RunFolder, episodes: int) -> Iterator[Scalars]:
             writer.close()
 
 
-def train(config: RunConfig, path: str, resume: bool = False) -> Result:
+def train(config: RunConfig, path: str | os.PathLike[str], resume: bool = False) -> Result:
     """Train a new run in folder ``path``, or go on with the one that is there.
 
     Raises

@@ -111,7 +111,9 @@ class Pair:
             } == dataclasses.asdict(expected)
         return result.winners
 
-    def learn(self, obs: NDArray[np.int64], winners: NDArray[np.int64], modulator: NDArray[np.int64], rule: str) -> None:
+    def learn(
+        self, obs: NDArray[np.int64], winners: NDArray[np.int64], modulator: NDArray[np.int64], rule: str
+    ) -> None:
         counters = self.golden.learn(obs, winners, modulator, rule)
         for b, row in enumerate(obs.tolist()):
             expected = self.oracle.learn(row, winners[b].tolist(), int(modulator[b]), rule)

@@ -126,6 +126,12 @@ def test_floor_bounds_logarithms_and_ratios_of_vanished_probabilities(form):
     np.testing.assert_array_equal(modulator, same)
 
 
+def test_ratio_of_two_vanished_probabilities_is_one():
+    floor = 2.0**-15
+    np.testing.assert_allclose(ppo([[0.0, 1.0]], [0], [0.0], [-3.0], 0.2, 0.0, floor), [-3.0])
+    np.testing.assert_allclose(ppo_authors([[0.0, 1.0]], [0], [0.0], [-3.0], 0.2, 0.0, floor), [-3.0 * (1 - floor)])
+
+
 def test_quantised_probabilities_above_the_floor_are_left_alone():
     pi = np.array([[0.125, 0.875]])
     assert ppo(pi, [0], [0.125], [1.0], 0.2, 0.5, 2.0**-15) == ppo(pi, [0], [0.125], [1.0], 0.2, 0.5, 1e-300)

@@ -85,8 +85,11 @@ class FloatBackend:
         nonce: NDArray[np.uint64],
         policy: str = "sample",
         winners: NDArray[np.int64] | None = None,
+        q0: NDArray[np.float64] | None = None,
     ) -> Decision:
         """Decide a batch; see :meth:`host.backend.Backend.infer`. There are no counters.
+
+        ``q0`` (B, N) sets the initial activity instead of the configured start; devices do not offer it.
 
         Raises
         ------
@@ -101,10 +104,15 @@ class FloatBackend:
             raise SvpgError(f"policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
         if winners is not None and policy != "conditional":
             raise SvpgError(f"hidden winners can be given with policy 'conditional' only, not {policy!r}")
+        start = None
+        if q0 is not None:
+            if q0.shape != (batch, self.config.neurons) or not np.isfinite(q0).all():
+                raise SvpgError(f"q0 has shape {q0.shape}, expected {(batch, self.config.neurons)}, all finite")
+            start = self._tensor(q0)
         network, h = self._network, self.config.hidden
         with torch.inference_mode():
             drive = network.drive(s)
-            u, q = network.settle(drive, noise=self._noise(nonce) if self.noise else None)
+            u, q = network.settle(drive, start, noise=self._noise(nonce) if self.noise else None)
             policy_prob = q[:, h:]
             if policy == "greedy":
                 chosen = network.greedy(u)
