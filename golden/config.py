@@ -142,8 +142,10 @@ class DeviceConfig:
             raise SvpgError(f"acc_frac = {self.acc_frac} exceeds the fraction bits of an observation product; lower it")
         if self.moment_frac > 2 * self.acc_frac:
             raise SvpgError(f"moment_frac = {self.moment_frac} exceeds the fraction bits of a squared gradient")
-        if self.potential_bits > 62:
-            raise SvpgError(f"potentials would need {self.potential_bits} bits; narrow the formats or shrink the net")
+        # A depth below the maximum is brought to exp_index_bits fraction bits, by a left shift if it has fewer.
+        widest = self.potential_bits + max(0, self.exp_index_bits - self.potential_frac)
+        if widest > 62:
+            raise SvpgError(f"potentials would need {widest} bits; narrow the formats or shrink the net")
 
     # --- sizes -------------------------------------------------------------------------------------
     @property

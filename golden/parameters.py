@@ -125,7 +125,7 @@ class Parameters:
                 raise ValueError("a single array")
             with archive:
                 data = {key: archive[key] for key in archive.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise SvpgError(f"{path}: not a readable parameter file ({error}); write it again") from error
         missing = [key for key in _KEYS[:-1] if key not in data]
         if missing:

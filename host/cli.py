@@ -81,6 +81,14 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("selection", nargs="*", metavar="NAME", help="benchmarks (default: all)")
     bench.add_argument("--quick", action="store_true", help="shorter and less exact")
 
+    study = command("study", "regenerate a table and picture of docs/results")
+    study.add_argument("name", choices=("rules", "widths", "control"), metavar="NAME", help="rules, widths or control")
+    study.add_argument("--seeds", type=_positive, help="runs per case (default: the study's)")
+    study.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")
+    study.add_argument("--journal", type=Path, metavar="FILE", help="finished runs (default: build/study/NAME.jsonl)")
+    study.add_argument("--quick", action="store_true", help="a few minutes, to try it out")
+    study.add_argument("--workers", type=_positive, default=2, help="runs side by side (default: 2)")
+
     info = command("info", "print versions, backends and tasks, or a run's configuration")
     info.add_argument("run", type=Path, nargs="?", metavar="RUN", help="run folder")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import json
 import platform
@@ -281,6 +282,20 @@ def _observations(path: Path, parameters: Parameters) -> tuple[NDArray[np.float6
     if start is not None and len(start) != len(arrays["obs"]):
         raise SvpgError(f"{path}: q0 has {len(start)} rows, obs has {len(arrays['obs'])}; give one each")
     return arrays["obs"], start
+
+
+# --- study ------------------------------------------------------------------------------------------
+def study(arguments: argparse.Namespace) -> Report:
+    """``svpg study``: many runs, a table and a picture; an interrupted study goes on where it was."""
+    module = importlib.import_module(f"host.study.{arguments.name}")
+    suffix = "-quick" if arguments.quick else ""
+    journal = arguments.journal or Path("build/study") / f"{arguments.name}{suffix}.jsonl"
+    if not arguments.out.is_dir():
+        raise SvpgError(f"{arguments.out}: no such folder; make it first or choose another --out")
+    seeds = arguments.seeds or (1 if arguments.quick else module.SEEDS)
+    table = module.run(arguments.out, journal, seeds, arguments.quick, arguments.workers)
+    data = {"study": arguments.name, "report": str(arguments.out / f"{arguments.name}.md"), "journal": str(journal)}
+    return Report(data, table)
 
 
 # --- bench, info, demo ------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def learning_curve(metrics: Mapping[str, Array], task: Task, training: Training)
     axes.margins(y=0.08)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower right" if control else "best")
+    axes.legend(frameon=False, fontsize=8, loc="upper left" if control else "lower right")
     return figure
 
 

@@ -40,7 +40,8 @@ def files(tmp_path: Path) -> Path:
 
 
 def infer(folder: Path, *more: str, params: str = "p.npz", obs: str = "x.npz") -> list[str]:
-    return ["infer", "--params", str(folder / params), "--obs", str(folder / obs), "--out", str(folder / "y.npz"), *more]
+    paths = {"--params": folder / params, "--obs": folder / obs, "--out": folder / "y.npz"}
+    return ["infer", *(text for name, path in paths.items() for text in (name, str(path))), *more]
 
 
 def refused(capsys: pytest.CaptureFixture[str], line: list[str]) -> str:

@@ -170,6 +170,7 @@ SOUND = idx(np.arange(6, dtype=np.uint8).reshape(2, 3))
         (SOUND + b"\x00", "holds 7 bytes of data where its header says 6"),
         (b"\x00\x00\x08\x02" + b"\xff" * 8, "header says 18446744065119617025"),
     ],
+    ids=["empty", "magic-only", "no-dimensions", "floats", "cut-header", "cut-data", "surplus", "huge-header"],
 )
 def test_damaged_idx_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "damaged"
@@ -180,7 +181,9 @@ def test_damaged_idx_file_is_named(tmp_path: Path, content: bytes, message: str)
 
 
 @pytest.mark.parametrize(
-    "content", [b"not gzip", gzip.compress(SOUND)[:-9], b"\x1f\x8b\x08" + b"\x00" * 7 + b"\xff" * 20]
+    "content",
+    [b"not gzip", gzip.compress(SOUND, mtime=0)[:-9], b"\x1f\x8b\x08" + b"\x00" * 7 + b"\xff" * 20],
+    ids=["foreign", "truncated", "garbled"],
 )
 def test_damaged_gzip_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged.gz"

@@ -176,6 +176,24 @@ def test_noise_is_normal_and_of_the_given_size():
     assert shift.std() == pytest.approx(noise, rel=0.07)
 
 
+def test_initial_activity_can_be_given():
+    backend, network = make_backend(), FloatNetwork(CONFIG)
+    network.load(backend.read())
+    obs, nonce, _ = random_batch()
+    q0 = np.random.default_rng(1).random((8, N))
+    drive = network.drive(torch.from_numpy(obs).float())
+    _, expected = network.settle(drive, q0=torch.from_numpy(q0).float())
+    np.testing.assert_array_equal(backend.infer(obs, nonce, q0=q0).q, expected.double().numpy())
+    assert (backend.infer(obs, nonce).q != expected.double().numpy()).any()
+
+
+@pytest.mark.parametrize("q0", [np.zeros((8, N + 1)), np.full((8, N), np.nan)])
+def test_initial_activity_must_fit_and_be_finite(q0):
+    obs, nonce, _ = random_batch()
+    with pytest.raises(SvpgError, match="q0 has shape"):
+        make_backend().infer(obs, nonce, q0=q0)
+
+
 # --- learn and apply -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("rule", RULES)
 def test_the_batch_is_divided_once(rule):

@@ -145,13 +145,25 @@ def test_a_truncated_file_is_refused_wherever_it_ends(parameters: Parameters, tm
             Parameters.load(path)
 
 
-def test_a_damaged_file_is_refused(parameters: Parameters, tmp_path: Path) -> None:
-    parameters.save(tmp_path / "p.npz")
-    content = bytearray((tmp_path / "p.npz").read_bytes())
-    content[100] ^= 0x10
-    (tmp_path / "p.npz").write_bytes(content)
-    with pytest.raises(SvpgError, match="not a readable parameter file"):
-        Parameters.load(tmp_path / "p.npz")
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_with_one_wrong_byte_is_refused_or_harmless(parameters: Parameters, tmp_path: Path) -> None:
+    """Contents carry a checksum; some bytes of the archive's directory mean nothing (times, attributes)."""
+    parameters.save(tmp_path / "whole.npz")
+    whole = (tmp_path / "whole.npz").read_bytes()
+    path, refused = tmp_path / "damaged.npz", 0
+    positions = range(0, len(whole), 5)
+    for position in positions:
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x11
+        path.write_bytes(damaged)
+        try:
+            again = Parameters.load(path)
+        except SvpgError:
+            refused += 1
+        else:
+            assert np.array_equal(again.weight, parameters.weight)
+            assert np.array_equal(again.bias, parameters.bias)
+    assert refused > len(positions) / 2
 
 
 @pytest.mark.parametrize("content", [b"hello, world", b"PK\x03\x04 and then nothing", b"\x93NUMPY\x01\x00v\x00"])
@@ -227,7 +239,7 @@ def test_values_that_are_not_finite_are_counted(parameters: Parameters, value: f
 
 
 def test_values_beyond_the_format_are_counted_and_the_largest_named(parameters: Parameters) -> None:
-    parameters.weight[CONFIG.neurons, :3] = [12.0, -13.0, 11.0]
+    parameters.weight[CONFIG.neurons, :3] = [12.0, -13.0, 11.5]
     with pytest.raises(SvpgError, match=r"3 of 130 values lie outside \[-16, 15\.9995\], the largest is -18\.7"):
         to_octaves(CONFIG, parameters)
 

@@ -77,10 +77,22 @@ class GoldenBackend:
         return {section: getattr(self.device, section).copy() for section in SECTIONS}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Load all memories."""
+        """Load all memories; all or nothing as to names and sizes.
+
+        Raises
+        ------
+        SvpgError: a memory is missing or of another size, or its values do not fit.
+        """
         for section in SECTIONS:
+            expected = getattr(self.device, section).shape
             if section not in state:
                 raise SvpgError(f"the saved device state lacks {section!r}; it belongs to another backend or version")
+            if np.shape(state[section]) != expected:
+                raise SvpgError(
+                    f"the saved device state has {section} of shape {np.shape(state[section])}, expected {expected}; "
+                    "use the configuration it was saved with"
+                )
+        for section in SECTIONS:
             self.device.load(section, state[section])
 
 

@@ -1,0 +1,115 @@
+"""Speed, measured: ``svpg bench``."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from golden.config import DeviceConfig
+from golden.errors import SvpgError
+from golden.start import random_start
+from host.backend import Backend, Update
+from host.backends.registry import make_backend
+
+AUTHORS_FORWARD_US = 690.0
+"""Pendulum forward of the authors' PyTorch code at batch 1, one thread (docs/results/speed.md)."""
+
+NETS = {
+    "pendulum": DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
+    "mnist-20x10": DeviceConfig(inputs=784, groups=20, group_size=10, actions=10, removed="hhsa"),
+}
+DENSITY = {"pendulum": 1.0, "mnist-20x10": 0.19}
+"""Share of observations that are not zero (MNIST's own figure)."""
+
+BACKENDS = ("float", "golden")
+WHAT = ("infer-1", "infer-256", "learn-256", "apply")
+
+Measurement = dict[str, Any]
+
+
+def names() -> list[str]:
+    """All benchmarks, as ``net/what``."""
+    return [f"{net}/{what}" for net, what in itertools.product(NETS, WHAT)]
+
+
+def run_benchmarks(selection: Sequence[str] = (), quick: bool = False) -> list[Measurement]:
+    """Measure the selected benchmarks (all by default) on both backends, alternating, medians.
+
+    Nets are random (no trained net's sparsity flatters the figures). Returns rows ``{name, value, unit}``: time per call or
+    rate per backend, then the ratios.
+
+    Raises
+    ------
+    SvpgError: unknown name.
+    """
+    for name in selection:
+        if name not in names():
+            raise SvpgError(f"unknown benchmark {name!r}; choose from {', '.join(names())}")
+    rows: list[Measurement] = []
+    for name in selection or names():
+        net, what = name.split("/")
+        calls = {backend: _call(make_backend(backend, NETS[net]), net, what) for backend in BACKENDS}
+        seconds = _medians(calls, 5 if quick else 15, 0.02 if quick else 0.1)
+        batch = 256 if what.endswith("256") else 1
+        for backend in BACKENDS:
+            if batch == 1:
+                rows.append(_row(f"{name}/{backend}", seconds[backend] * 1e6, "us"))
+            else:
+                rows.append(_row(f"{name}/{backend}", batch / seconds[backend], "1/s"))
+        rows.append(_row(f"{name}/golden-over-float", seconds["float"] / seconds["golden"], "x"))
+        if name == "pendulum/infer-1":
+            rows.append(_row(f"{name}/golden-over-authors", AUTHORS_FORWARD_US * 1e-6 / seconds["golden"], "x"))
+    return rows
+
+
+def _row(name: str, value: float, unit: str) -> Measurement:
+    return {"name": name, "value": float(f"{value:.4g}"), "unit": unit}
+
+
+def _call(backend: Backend, net: str, what: str) -> Callable[[], object]:
+    """The operation to time, on a device that is loaded and warm."""
+    import torch
+
+    torch.set_num_threads(1)
+    config = backend.config
+    backend.load(random_start(config, seed=1, recurrent=0.5, observation=0.1))
+    rng = np.random.default_rng(0)
+    batch = 1 if what == "infer-1" else 256
+    obs = rng.random((batch, config.inputs)) * (rng.random((batch, config.inputs)) < DENSITY[net])
+    counter: Iterator[int] = itertools.count()
+
+    def nonces() -> np.ndarray:
+        first = next(counter) * batch
+        return np.arange(first, first + batch, dtype=np.uint64)
+
+    if what.startswith("infer"):
+        return lambda: backend.infer(obs, nonces(), "sample")
+    winners = backend.infer(obs, nonces(), "sample").winners
+    modulator = rng.normal(size=batch)
+    backend.learn(obs, winners, modulator, "contrastive")
+    if what == "apply":
+        return lambda: backend.apply(Update("rmsprop", 2.0**-10, 2.0**-10, batch))
+    return lambda: backend.learn(obs, winners, modulator, "contrastive")
+
+
+def _medians(calls: dict[str, Callable[[], object]], rounds: int, budget: float) -> dict[str, float]:
+    """Median seconds per call over rounds that take turns; a round repeats a call for about ``budget`` seconds."""
+    repeats = {}
+    for name, call in calls.items():
+        call()
+        began = time.perf_counter()
+        call()
+        repeats[name] = max(1, int(budget / (time.perf_counter() - began)))
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            for _ in range(repeats[name]):
+                call()
+            samples[name].append((time.perf_counter() - began) / repeats[name])
+    return {name: statistics.median(values) for name, values in samples.items()}

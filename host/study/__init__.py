@@ -1,0 +1,1 @@
+"""Studies: tables and pictures behind the project's defaults and claims (``svpg study``)."""
