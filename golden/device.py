@@ -163,7 +163,9 @@ class Device:
         if memory.ndim == 2:
             stray = int((data[~self.config.mask.ravel()[start : start + data.size]] != 0).sum())
             if stray:
-                raise SvpgError(f"LOAD {section}: {stray} values are set where the device has no synapse; set them to 0")
+                raise SvpgError(
+                    f"LOAD {section}: {stray} values are set where the device has no synapse; set them to 0"
+                )
             self._symmetric = False
         memory.ravel()[start : start + data.size] = data
 
@@ -182,7 +184,9 @@ class Device:
             memory.fill(0)
 
     # --- INFER -------------------------------------------------------------------------------------
-    def infer(self, obs: Ints, nonce: NDArray[np.uint64], policy: str = "sample", given: Ints | None = None) -> Inference:
+    def infer(
+        self, obs: Ints, nonce: NDArray[np.uint64], policy: str = "sample", given: Ints | None = None
+    ) -> Inference:
         """``INFER``: settle, then choose winners.
 
         Parameters
@@ -342,7 +346,9 @@ class Device:
         for section in ("weight", "acc", "moment"):
             block = getattr(self, section)[:n]
             if not np.array_equal(block, block.T):
-                raise SvpgError(f"{transaction}: the recurrent rows of {section} are not symmetric; LOAD them symmetric")
+                raise SvpgError(
+                    f"{transaction}: the recurrent rows of {section} are not symmetric; LOAD them symmetric"
+                )
         self._symmetric = True
 
     def _check_obs(self, obs: Ints) -> Ints:

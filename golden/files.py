@@ -32,7 +32,9 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        raise SvpgError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder") from error
+        raise SvpgError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder"
+        ) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -50,4 +52,6 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
         with open(path, "a", encoding="utf-8") as stream:
             stream.write(line + "\n")
     except OSError as error:
-        raise SvpgError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder") from error
+        raise SvpgError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder"
+        ) from error

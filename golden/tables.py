@@ -37,10 +37,7 @@ def reciprocal_table() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """
     segments = 1 << RECIPROCAL_INDEX_BITS
     points = np.array(
-        [
-            (2 * (segments << RECIPROCAL_FRAC) + segments + i) // (2 * (segments + i))
-            for i in range(segments + 1)
-        ],
+        [(2 * (segments << RECIPROCAL_FRAC) + segments + i) // (2 * (segments + i)) for i in range(segments + 1)],
         dtype=np.int64,
     )
     base, slope = points[:-1].copy(), points[:-1] - points[1:]

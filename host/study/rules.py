@@ -26,7 +26,7 @@ VARIANTS: list[tuple[str, list[str], float | None, int]] = [
     ("conditional, S→A removed", ["network.removed=sa", *CONDITIONAL], None, 0),
     ("contrastive, S→A removed", ["network.removed=sa"], None, 0),
     ("contrastive, S→A and H–H removed", [], None, 0),
-    ("contrastive, S→A and H–H removed, 50×10", ["network.groups=50"], None, 0),
+    ("contrastive, S→A and H–H removed, 50x10", ["network.groups=50"], None, 0),
     ("contrastive, S→A and H–H removed, PPO 5 epochs", [PPO], 0.2, 0),
     ("MLP 784-200-10, backpropagation", [], None, 200),
     ("MLP 784-500-10, backpropagation", ["network.groups=50"], None, 500),

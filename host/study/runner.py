@@ -66,7 +66,11 @@ def run_cases(cases: Sequence[Case], journal: Path, workers: int) -> list[Finish
         try:
             finished = concurrent.futures.as_completed(futures)
             for future in tqdm(
-                finished, total=len(cases), initial=len(cases) - len(waiting), unit="run", disable=not sys.stderr.isatty()
+                finished,
+                total=len(cases),
+                initial=len(cases) - len(waiting),
+                unit="run",
+                disable=not sys.stderr.isatty(),
             ):
                 case = futures[future]
                 done[case.key] = future.result()
@@ -98,7 +102,9 @@ def _read(journal: Path) -> dict[str, Result]:
                 entry = json.loads(line)
                 done[entry["key"]] = entry["result"]
             except (ValueError, KeyError, TypeError) as error:
-                raise SvpgError(f"{journal}: line {number} is damaged ({error}); delete the file to start anew") from error
+                raise SvpgError(
+                    f"{journal}: line {number} is damaged ({error}); delete the file to start anew"
+                ) from error
     return done
 
 
