@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,7 @@ class Parameters:
     groups, group_size, actions, inputs: sizes, as in :class:`golden.config.DeviceConfig`.
     obs_mean: float64 (S,), subtracted from an observation before it reaches the device.
     obs_scale: the centred observation is divided by this.
+    device: the configuration the parameters were trained with, if known; part of the file.
     """
 
     weight: NDArray[np.float64]
@@ -43,6 +46,7 @@ class Parameters:
     inputs: int
     obs_mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     obs_scale: float = 1.0
+    device: DeviceConfig | None = None
 
     def __post_init__(self) -> None:
         if self.obs_mean.size == 0:
@@ -95,7 +99,7 @@ class Parameters:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the ``.npz`` file (temporary name, then rename)."""
-        arrays = {
+        arrays: dict[str, Any] = {
             "weight": self.weight,
             "bias": self.bias,
             "groups": np.int64(self.groups),
@@ -106,6 +110,8 @@ class Parameters:
             "obs_scale": np.float64(self.obs_scale),
             "format": np.int64(PARAMETER_FORMAT),
         }
+        if self.device is not None:
+            arrays["device"] = np.array(json.dumps(self.device.to_dict(), sort_keys=True))
         write_atomically(path, lambda stream: np.savez_compressed(stream, **arrays))
 
     @classmethod
@@ -143,10 +149,13 @@ class Parameters:
                 inputs=int(data["inputs"]),
                 obs_mean=data["obs_mean"].astype(np.float64) if "obs_mean" in data else np.zeros(0),
                 obs_scale=float(data["obs_scale"]) if "obs_scale" in data else 1.0,
+                device=DeviceConfig(**json.loads(str(data["device"]))) if "device" in data else None,
             )
         except (TypeError, ValueError) as error:
             raise SvpgError(f"{path}: not an SVPG parameter file ({error})") from error
         parameters.check(str(path))
+        if parameters.device is not None:
+            parameters.matches(parameters.device, str(path))
         return parameters
 
 
@@ -171,4 +180,5 @@ def from_octaves(config: DeviceConfig, weight: NDArray[np.integer], bias: NDArra
         group_size=config.group_size,
         actions=config.actions,
         inputs=config.inputs,
+        device=config,
     )

@@ -84,6 +84,7 @@ class FloatNetwork:
             group_size=self.config.group_size,
             actions=self.config.actions,
             inputs=self.config.inputs,
+            device=self.config,
         )
 
     # --- inference ---------------------------------------------------------------------------------

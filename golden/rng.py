@@ -28,7 +28,7 @@ _ROTATIONS = np.array(ROTATIONS, dtype=np.uint64)
 
 
 @numba.njit(cache=True, inline="always")
-def threefry2x32(key0: int, key1: int, counter0: int, counter1: int) -> tuple[int, int]:
+def threefry2x32(key0, key1, counter0, counter1):  # type: ignore[no-untyped-def]
     """One 64-bit block: two 32-bit words from a 64-bit key and a 64-bit counter (words as uint64)."""
     mask = np.uint64(_M32)
     k0 = np.uint64(key0) & mask

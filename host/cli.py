@@ -8,6 +8,7 @@ needs them.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ _positive.__name__ = "positive integer"
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with all commands; each sets ``handler`` to a function of :mod:`host.commands`."""
+    """The parser with all commands; each is a module of :mod:`host.commands`."""
     parser = _Parser(prog="svpg", description="Spiking variational policy gradient on winner-take-all networks.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
@@ -70,7 +71,15 @@ def build_parser() -> argparse.ArgumentParser:
     infer.add_argument("--params", type=Path, required=True, metavar="P.npz", help="parameter file")
     infer.add_argument("--obs", type=Path, required=True, metavar="X.npz", help="obs (B, S); q0 (B, N) on float")
     infer.add_argument("--backend", default="golden", help="device (default: golden)")
-    infer.add_argument("--iterations", type=_positive, metavar="T", help="most softmax passes (default: 4)")
+    infer.add_argument("--iterations", type=_positive, metavar="T", help="most softmax passes (default: as trained)")
+    infer.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="network.KEY=VALUE",
+        help="another device than the one the parameters were trained with",
+    )
     infer.add_argument("--mode", choices=("rate", "spike"), default="rate", help="default: rate")
     policies = ("greedy", "sample", "conditional")
     infer.add_argument("--policy", choices=policies, default="sample", help="default: sample")
@@ -103,9 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     try:
         arguments = build_parser().parse_args(argv)
-        from host import commands
-
-        report = getattr(commands, arguments.command)(arguments)
+        # Only the chosen command is imported: PyTorch and Numba take seconds.
+        report = importlib.import_module(f"host.commands.{arguments.command}").run(arguments)
         if arguments.json:
             print(json.dumps(report.data), flush=True)
         else:

@@ -88,6 +88,16 @@ def test_the_trained_policy_stays_within_the_derived_bound(iterations: int) -> N
     q_bound, prob_bound = bounds(config, parameters, obs)
     assert (np.abs(golden.q - reference.q) <= q_bound).all()
     assert (np.abs(golden.action_prob - reference.action_prob) <= prob_bound).all()
+    if iterations == 1:
+        assert prob_bound.max() <= 0.018
+
+
+@pytest.mark.parametrize(("activity_frac", "most"), [(8, 0.03), (14, 0.016)])
+def test_large_random_nets_differ_by_no_more_than_was_measured(activity_frac: int, most: float) -> None:
+    config = DeviceConfig(100, 20, 10, 10, activity_frac=activity_frac)
+    obs = np.random.default_rng(0).random((100, 100))
+    golden, reference = decide(config, random_start(config, 5, 0.3, 0.3), obs)
+    assert np.abs(golden.q - reference.q).max() <= most
 
 
 def test_one_pass_without_rounded_observations_is_bounded_closely() -> None:

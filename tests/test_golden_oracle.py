@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,17 @@ def fill(number_format: Format, size: int | tuple[int, ...], style: str, rng: np
     return np.where(rng.random(size) < 0.33, 0, values)
 
 
+def fill_matrix(
+    config: DeviceConfig, number_format: Format, style: str, rng: np.random.Generator, symmetric: bool = True
+) -> NDArray[np.int64]:
+    """:func:`fill` for a (P, N) memory: zero where no synapse is, the recurrent rows symmetric unless told."""
+    n = config.neurons
+    values = fill(number_format, (config.sources, n), style, rng)
+    if symmetric:
+        values[:n] = np.triu(values[:n], 1) + np.triu(values[:n], 1).T
+    return np.where(config.mask, values, 0)
+
+
 class Pair:
     """A golden device and an oracle that receive the same transactions."""
 
@@ -87,14 +99,19 @@ class Pair:
         self.golden.load(section, values, start)
         self.oracle.load(section, [int(v) for v in values.ravel()], start)
 
-    def load_parameters(self, style: str, rng: np.random.Generator) -> None:
-        """Symmetric weights and biases."""
-        config, n = self.config, self.config.neurons
-        weight = fill(config.weight, (config.sources, n), style, rng)
-        weight[:n] = np.triu(weight[:n], 1) + np.triu(weight[:n], 1).T
-        weight[~config.mask] = 0
-        self.load("weight", weight)
-        self.load("bias", fill(config.weight, n, style, rng))
+    def load_random(
+        self, memory: str, style: str, rng: np.random.Generator, symmetric: bool = True, pieces: int = 1
+    ) -> None:
+        """A (P, N) memory and the biases that go with it, in one or several LOADs each."""
+        number_format = self.golden.section_format(memory)
+        values = {
+            memory: fill_matrix(self.config, number_format, style, rng, symmetric).ravel(),
+            "bias" if memory == "weight" else f"{memory}_bias": fill(number_format, self.config.neurons, style, rng),
+        }
+        for section, raw in values.items():
+            cuts = sorted(rng.integers(0, raw.size, pieces - 1, endpoint=True))
+            for start, stop in itertools.pairwise([0, *cuts, raw.size]):
+                self.load(section, raw[start:stop], int(start))
 
     def infer(self, obs: NDArray[np.int64], nonce: NDArray[np.uint64], policy: str, given: Any) -> NDArray[np.int64]:
         """Compares every field of the response; returns the winners."""
@@ -155,14 +172,21 @@ def random_apply(config: DeviceConfig, optimiser: str, rng: np.random.Generator)
     parameters=st.sampled_from(STYLES),
     observations=st.sampled_from(STYLES),
     fix_hidden=st.booleans(),
+    symmetric=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_infer(
-    config: DeviceConfig, policy: str, parameters: str, observations: str, fix_hidden: bool, seed: int
+    config: DeviceConfig,
+    policy: str,
+    parameters: str,
+    observations: str,
+    fix_hidden: bool,
+    symmetric: bool,
+    seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
     pair = Pair(config)
-    pair.load_parameters(parameters, rng)
+    pair.load_random("weight", parameters, rng, symmetric)
     obs = fill(config.obs, (2, config.inputs), observations, rng)
     nonce = rng.integers(0, 2**64, 2, dtype=np.uint64)
     given_winners = random_winners(config, 2, rng) if fix_hidden and policy == "conditional" else None
@@ -186,11 +210,8 @@ def test_learn(
 ) -> None:
     rng = np.random.default_rng(seed)
     pair = Pair(config)
-    pair.load_parameters(parameters, rng)
-    acc = fill(config.accumulator, (config.sources, config.neurons), accumulators, rng)
-    acc[~config.mask] = 0
-    pair.load("acc", acc)
-    pair.load("acc_bias", fill(config.accumulator, config.neurons, accumulators, rng))
+    pair.load_random("weight", parameters, rng)
+    pair.load_random("acc", accumulators, rng)
     obs = fill(config.obs, (2, config.inputs), "wide", rng)
     pair.learn(obs, random_winners(config, 2, rng), fill(config.modulator, 2, modulators, rng), rule)
     pair.assert_same_memories()
@@ -206,13 +227,8 @@ def test_learn(
 def test_apply(config: DeviceConfig, optimiser: str, style: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     pair = Pair(config)
-    pair.load_parameters(style, rng)
-    for section in ("acc", "moment"):
-        number_format = pair.golden.section_format(section)
-        values = fill(number_format, (config.sources, config.neurons), style, rng)
-        values[~config.mask] = 0
-        pair.load(section, values)
-        pair.load(f"{section}_bias", fill(number_format, config.neurons, style, rng))
+    for memory in ("weight", "acc", "moment"):
+        pair.load_random(memory, style, rng)
     pair.apply(random_apply(config, optimiser, rng))
     pair.assert_same_memories()
 
@@ -230,13 +246,14 @@ def test_a_history_of_transactions_leaves_equal_memories_after_each(
     config: DeviceConfig, transactions: list[tuple[str, int]]
 ) -> None:
     pair = Pair(config)
-    pair.load_parameters("wide", np.random.default_rng(transactions[0][1]))
+    pair.load_random("weight", "wide", np.random.default_rng(transactions[0][1]))
     for kind, seed in transactions:
         rng = np.random.default_rng(seed)
         batch = int(rng.integers(1, 3))
         obs = fill(config.obs, (batch, config.inputs), str(rng.choice(STYLES)), rng)
         if kind == "load":
-            load_somewhere(pair, rng)
+            memory, style = str(rng.choice(["weight", "acc", "moment"])), str(rng.choice(STYLES))
+            pair.load_random(memory, style, rng, pieces=int(rng.integers(1, 4)))
         elif kind == "infer":
             nonce = rng.integers(0, 2**64, batch, dtype=np.uint64)
             pair.infer(obs, nonce, str(rng.choice(sorted(POLICIES))), None)
@@ -249,16 +266,20 @@ def test_a_history_of_transactions_leaves_equal_memories_after_each(
         pair.assert_same_memories()
 
 
-def load_somewhere(pair: Pair, rng: np.random.Generator) -> None:
-    """LOAD of a stretch of one section (weights may lose their symmetry: the device does not mind)."""
-    section = str(rng.choice(SECTIONS))
-    size = pair.golden.read(section).size
-    start = int(rng.integers(0, size))
-    count = int(rng.integers(0, size - start, endpoint=True))
-    values = fill(pair.golden.section_format(section), count, str(rng.choice(STYLES)), rng)
-    if not section.endswith("bias"):
-        values[~pair.config.mask.ravel()[start : start + count]] = 0
-    pair.load(section, values, start)
+@pytest.mark.parametrize("memory", ["weight", "acc", "moment"])
+def test_learning_refuses_a_memory_that_was_loaded_asymmetric(memory: str) -> None:
+    config = DeviceConfig(inputs=2, groups=2, group_size=2, actions=2)
+    device = Device(config)
+    device.load(memory, np.array([1]), start=3)
+    before = {section: device.read(section).tolist() for section in SECTIONS}
+    sample = (np.ones((1, 2), dtype=np.int64), np.zeros((1, 3), dtype=np.int64), np.ones(1, dtype=np.int64))
+    for transaction in (lambda: device.learn(*sample, "published"), lambda: device.apply(Apply("sgd", 0, 0, 0))):
+        with pytest.raises(SvpgError, match=f"recurrent rows of {memory} are not symmetric"):
+            transaction()
+    assert {section: device.read(section).tolist() for section in SECTIONS} == before
+    device.load(memory, np.array([1]), start=3 * config.neurons)
+    device.learn(*sample, "published")
+    device.apply(Apply("sgd", 0, 0, 0))
 
 
 @pytest.mark.parametrize("removed", sorted(REMOVABLE))
@@ -278,6 +299,20 @@ def test_connections_spans_and_widths_follow_from_the_text(removed: str, groups:
 def test_potential_width_and_digest_follow_from_the_text(config: DeviceConfig) -> None:
     assert config.potential_bits == Oracle(config).potential_bits
     assert config.digest == Oracle(config).digest(CONTRACT_VERSION)
+
+
+def test_configurations_whose_depths_would_not_fit_are_refused() -> None:
+    """With fewer fraction bits than the table has index bits, a depth is shifted left and must still fit."""
+    wide = {"groups": 1, "group_size": 2, "actions": 2, "weight_bits": 24, "weight_frac": 0, "obs_bits": 18}
+    fine = {"obs_frac": 0, "activity_frac": 4, "exp_index_bits": 11, "acc_frac": 8, "moment_frac": 8}
+    with pytest.raises(SvpgError, match="potentials would need 63 bits"):
+        DeviceConfig(inputs=1200, **wide, **fine)
+    config = DeviceConfig(inputs=1000, **wide, **fine)
+    pair, rng = Pair(config), np.random.default_rng(0)
+    for style in STYLES:
+        pair.load_random("weight", style, rng)
+        obs = fill(config.obs, (4, config.inputs), "extreme", rng)
+        pair.infer(obs, np.arange(4, dtype=np.uint64), "conditional", None)
 
 
 @pytest.mark.parametrize("index_bits", range(4, 11))

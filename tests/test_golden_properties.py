@@ -16,7 +16,7 @@ from golden import kernels
 from golden.config import DRAW_BITS, DeviceConfig
 from golden.device import OPTIMISERS, POLICIES, RULES, SECTIONS, Device
 from tests.oracle import Oracle
-from tests.test_golden_oracle import STYLES, configs, fill, random_apply, random_winners
+from tests.test_golden_oracle import STYLES, configs, fill, fill_matrix, random_apply, random_winners
 
 MODEST = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 OCTAVE = 1 << 12
@@ -195,11 +195,8 @@ def test_a_decision_is_a_function_of_its_arguments_and_the_parameters(
 def random_device(config: DeviceConfig, style: str, rng: np.random.Generator) -> Device:
     """A device with random symmetric weights and biases."""
     device = Device(config)
-    n = config.neurons
-    weight = fill(config.weight, (config.sources, n), style, rng)
-    weight[:n] = np.triu(weight[:n], 1) + np.triu(weight[:n], 1).T
-    device.load("weight", np.where(config.mask, weight, 0))
-    device.load("bias", fill(config.weight, n, style, rng))
+    device.load("weight", fill_matrix(config, config.weight, style, rng))
+    device.load("bias", fill(config.weight, config.neurons, style, rng))
     return device
 
 

@@ -93,12 +93,12 @@ def test_constants_of_the_softmax() -> None:
     assert stated(r"t = `exp_index_bits` \((\d+)\)") == (str(DEFAULT.exp_index_bits),)
     assert stated(r"if n_j ≤ (\d+), else 0") == (str(EXP_FRAC),)
     segments, remainder = 1 << config_module.RECIPROCAL_INDEX_BITS, 1 << config_module.RECIPROCAL_REMAINDER_BITS
-    assert stated(r"\(μ >> (\d+)\) mod (\d+),\s+remainder ρ = μ mod (\d+)") == (
+    assert stated(r"\(μ >> (\d+)\) mod (\d+),\s+remainder \S = μ mod (\d+)") == (
         str(config_module.RECIPROCAL_REMAINDER_BITS),
         str(segments),
         str(remainder),
     )
-    assert stated(r"c = (\d+) \+ k − F") == (str(config_module.RECIPROCAL_FRAC),)
+    assert stated(r"c = (\d+) \+ k \S F") == (str(config_module.RECIPROCAL_FRAC),)
     assert stated(r"θ = \(R·Σ\) >> (\d+)") == (str(config_module.DRAW_BITS),)
 
 
@@ -126,7 +126,7 @@ def test_defaults_of_apply() -> None:
 
 def bound(word: str) -> int:
     """A number of the text, or the configuration's default of that name."""
-    return int(getattr(DEFAULT, word)) if word in DEFAULTS else int(word.replace("−", "-"))
+    return int(getattr(DEFAULT, word)) if word in DEFAULTS else int(word.replace("\N{MINUS SIGN}", "-"))
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,8 @@ class MlpBackend:
     def apply(self, update: Update) -> None:
         """One Adam step on the batch mean."""
         for parameter in self._model.parameters():
-            parameter.grad.div_(update.batch)
+            if parameter.grad is not None:
+                parameter.grad /= update.batch
         self._optimiser.param_groups[0]["lr"] = update.rate
         self._optimiser.step()
         self._optimiser.zero_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,11 @@ ON_PENDULUM = frozenset(
 def requantise(parameters: Parameters, config: DeviceConfig) -> Parameters:
     """The parameters clamped to the range of a configuration's weights."""
     limit = config.weight.high * config.weight.lsb / LOG2E
-    return Parameters(
+    return dataclasses.replace(
+        parameters,
         weight=np.clip(parameters.weight, -limit, limit),
         bias=np.clip(parameters.bias, -limit, limit),
-        groups=parameters.groups,
-        group_size=parameters.group_size,
-        actions=parameters.actions,
-        inputs=parameters.inputs,
+        device=config,
     )
 
 
@@ -136,7 +135,7 @@ def pendulum_inference_case(seed: int, episodes: int | None) -> dict[str, Any]:
         trained = RunFolder(path).parameters()
     result = {}
     for name, network in _variants(_fitting(settings.network)):
-        player = _Counting(GoldenBackend(network))
+        player = _Counting(network)
         agent = Agent(player, seed=seed)
         agent.load(requantise(trained, network))
         validation = Validation([task.make() for _ in range(10)], seed + 1)

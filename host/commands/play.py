@@ -1,0 +1,94 @@
+"""``svpg play``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+
+from golden.errors import SvpgError
+from host.agent import Agent
+from host.backends.registry import check_backend, make_backend
+from host.commands.report import Report, check_seed, check_writable, two_columns
+from host.run import RunFolder
+from host.settings import RunConfig
+from host.tasks import Task, get_task
+
+
+def run(arguments: argparse.Namespace) -> Report:
+    """``svpg play``: episodes without learning, or the whole test split."""
+    check_seed(arguments.seed)
+    folder, config = RunFolder.open(arguments.run)
+    task = get_task(config.task)
+    backend = arguments.backend or config.backend
+    check_backend(backend, config.mode)
+    parameters = folder.parameters()
+    task.check(parameters, str(folder.path))
+    if arguments.gif is not None:
+        check_writable(arguments.gif)
+    agent = Agent(make_backend(backend, config.settings.network, config.mode), seed=arguments.seed)
+    agent.load(parameters)
+    if task.environment is None:
+        if arguments.gif is not None:
+            raise SvpgError(f"--gif draws an environment, and {task.name} has none; leave it out")
+        return _classify(task, config, agent, backend, arguments.policy)
+    return _control(task, config, agent, backend, arguments)
+
+
+def _control(task: Task, config: RunConfig, agent: Agent, backend: str, arguments: argparse.Namespace) -> Report:
+    from host.evaluation import play as play_episodes
+    from host.gif import Animation
+
+    # A rule that draws the action given the hidden winners has learnt that policy.
+    conditional = arguments.policy == "sample" and config.settings.learning.rule == "conditional"
+    policy = "conditional" if conditional else arguments.policy
+    env = task.make(render_mode="rgb_array") if arguments.gif is not None else task.make()
+    try:
+        animation = Animation(env.metadata["render_fps"]) if arguments.gif is not None else None
+        played = play_episodes(
+            agent, env, arguments.episodes, arguments.seed, policy, animation.add if animation is not None else None
+        )
+    finally:
+        env.close()
+    if animation is not None:
+        animation.save(arguments.gif)
+    data: dict[str, Any] = {
+        "task": task.name,
+        "backend": backend,
+        "policy": policy,
+        "episodes": arguments.episodes,
+        "mean_return": float(played.returns.mean()),
+        "std_return": float(played.returns.std()),
+        "decisions": played.decisions,
+        "decisions_per_s": round(played.decisions / played.seconds, 1),
+    }
+    if played.cycles is not None:
+        data["cycles_per_decision"] = played.cycles
+    return Report(data, two_columns(data))
+
+
+def _classify(task: Task, config: RunConfig, agent: Agent, backend: str, policy: str) -> Report:
+    from host.classify import accuracy
+    from host.datasets import load_mnist
+
+    data_set = load_mnist(config.settings.classify.source or None)
+    began = time.perf_counter()
+    score = accuracy(agent, data_set.test_images, data_set.test_labels, policy)
+    seconds = time.perf_counter() - began
+    count = len(data_set.test_images)
+    right = round(score * count)
+    rewards = np.where(np.arange(count) < right, config.settings.classify.right, config.settings.classify.wrong)
+    data = {
+        "task": task.name,
+        "backend": backend,
+        "policy": policy,
+        "episodes": count,
+        "accuracy": score,
+        "mean_return": float(rewards.mean()),
+        "std_return": float(rewards.std()),
+        "decisions": count,
+        "decisions_per_s": round(count / seconds, 1),
+    }
+    return Report(data, two_columns(data))
