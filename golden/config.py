@@ -35,7 +35,7 @@ REMOVABLE = {
 STARTS = ("silent", "uniform")
 """Initial activity of a decision: all zero, or uniform within each group."""
 
-EXP_FRAC = 14
+EXP_FRAC = 15
 """Fraction bits of the unnormalised softmax terms e = 2**d, d <= 0."""
 
 RECIPROCAL_INDEX_BITS = 6

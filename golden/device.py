@@ -158,7 +158,8 @@ class Device:
         outside = int(((data < number_format.low) | (data > number_format.high)).sum())
         if outside:
             raise SvpgError(
-                f"LOAD {section}: {outside} values lie outside {number_format.low}..{number_format.high}; quantise first"
+                f"LOAD {section}: {outside} values lie outside {number_format.low}..{number_format.high}; "
+                "quantise first"
             )
         if memory.ndim == 2:
             stray = int((data[~self.config.mask.ravel()[start : start + data.size]] != 0).sum())
@@ -258,7 +259,7 @@ class Device:
         obs = self._check_obs(obs)
         batch = obs.shape[0]
         winners = self._check_winners(winners, batch, hidden_only=False)
-        modulator = np.ascontiguousarray(modulator, dtype=np.int64)
+        modulator = _integers("modulator", modulator)
         number_format = self.config.modulator
         if modulator.shape != (batch,):
             raise SvpgError(f"LEARN: modulator has shape {modulator.shape}, expected {(batch,)}")
@@ -295,7 +296,8 @@ class Device:
         config = self.config
         if arguments.optimiser not in OPTIMISERS:
             raise SvpgError(
-                f"APPLY: optimiser {arguments.optimiser!r} is unknown to the device; choose one of {', '.join(OPTIMISERS)}"
+                f"APPLY: optimiser {arguments.optimiser!r} is unknown to the device; "
+                f"choose one of {', '.join(OPTIMISERS)}"
             )
         highest_rate = config.weight_frac if arguments.optimiser == "sign" else 20
         limits = {
@@ -352,7 +354,7 @@ class Device:
         self._symmetric = True
 
     def _check_obs(self, obs: Ints) -> Ints:
-        obs = np.ascontiguousarray(obs, dtype=np.int64)
+        obs = _integers("observations", obs)
         number_format = self.config.obs
         if obs.ndim != 2 or obs.shape[1] != self.config.inputs:
             raise SvpgError(f"observations have shape {obs.shape}, expected (batch, {self.config.inputs})")
@@ -362,7 +364,7 @@ class Device:
 
     def _check_winners(self, winners: Ints, batch: int, hidden_only: bool) -> Ints:
         config = self.config
-        winners = np.ascontiguousarray(winners, dtype=np.int64)
+        winners = _integers("winners", winners)
         if winners.shape != (batch, config.groups + 1):
             raise SvpgError(f"winners have shape {winners.shape}, expected {(batch, config.groups + 1)}")
         sizes = np.append(np.full(config.groups, config.group_size), config.actions)
@@ -372,6 +374,14 @@ class Device:
         if wrong.any():
             raise SvpgError(f"winners: {int(wrong.sum())} indices lie outside their group; give 0..size-1")
         return winners
+
+
+def _integers(name: str, values: ArrayLike) -> Ints:
+    """As contiguous int64; anything but integers is refused."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu":
+        raise SvpgError(f"{name} must be raw integers, not {array.dtype}; quantise first")
+    return np.ascontiguousarray(array, dtype=np.int64)
 
 
 def _container(number_format: Format) -> type[np.signedinteger]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.compiled import compiled, inlined
 from golden.config import (
     DRAW_BITS,
     EXP_FRAC,
@@ -103,7 +103,7 @@ def constants(config: DeviceConfig) -> Constants:
     )
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def shift_round(value, shift):  # type: ignore[no-untyped-def]
     """``value / 2**shift`` to the nearest integer, halves away from zero; a negative shift multiplies exactly."""
     if shift <= 0:
@@ -111,13 +111,13 @@ def shift_round(value, shift):  # type: ignore[no-untyped-def]
     return (value + (np.int64(1) << (shift - 1)) - (1 if value < 0 else 0)) >> shift
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def clamp(value, low, high):  # type: ignore[no-untyped-def]
     """Saturate to [low, high]."""
     return min(max(value, low), high)
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def bit_length(value):  # type: ignore[no-untyped-def]
     """Bits of a non-negative integer: floor(log2(value)) + 1, 0 for 0."""
     length = 0
@@ -127,7 +127,7 @@ def bit_length(value):  # type: ignore[no-untyped-def]
     return length
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def add_event(potential, weight, source, value, low, high):  # type: ignore[no-untyped-def]
     """An event: the row of a source, times the event's value, enters the potentials of its span."""
     # Slices that start at 0 let the compiler use vector instructions.
@@ -136,7 +136,7 @@ def add_event(potential, weight, source, value, low, high):  # type: ignore[no-u
         reached[j] += value * np.int64(row[j])
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def exponentials(c, potential, low, high, terms):  # type: ignore[no-untyped-def]
     """Unnormalised softmax terms of one group into ``terms[low:high]``; returns their sum."""
     values, out = potential[low:high], terms[low:high]
@@ -158,7 +158,7 @@ def exponentials(c, potential, low, high, terms):  # type: ignore[no-untyped-def
     return total
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def reciprocal(c, total):  # type: ignore[no-untyped-def]
     """(r, k) with 1/total ~ r * 2**-(RECIPROCAL_FRAC + k), k = floor(log2 total)."""
     exponent = bit_length(total) - 1
@@ -170,14 +170,14 @@ def reciprocal(c, total):  # type: ignore[no-untyped-def]
     return r, exponent
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def normalise(term, r, exponent, frac):  # type: ignore[no-untyped-def]
     """One softmax output with ``frac`` fraction bits: round(term * r / 2**(RECIPROCAL_FRAC + k)), at most 1.0."""
     shift = RECIPROCAL_FRAC + exponent - frac
     return min((term * r + (np.int64(1) << (shift - 1))) >> shift, np.int64(1) << frac)
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def draw_winner(terms, low, high, total, draw):  # type: ignore[no-untyped-def]
     """Inverse CDF on the softmax terms: the first neuron whose running sum exceeds floor(draw * total / 2**16)."""
     threshold = (draw * total) >> DRAW_BITS
@@ -189,7 +189,7 @@ def draw_winner(terms, low, high, total, draw):  # type: ignore[no-untyped-def]
     return high - 1
 
 
-@numba.njit(cache=True)
+@compiled
 def feed_forward(c, weight, bias, obs, potential, q, fresh, count):  # type: ignore[no-untyped-def]
     """Start of a decision: biases, observation events, start activity. Clears ``count`` (events, row words)."""
     for j in range(c.neurons):
@@ -212,7 +212,7 @@ def feed_forward(c, weight, bias, obs, potential, q, fresh, count):  # type: ign
         move_all(c, weight, potential, q, fresh, c.groups + 1, count)
 
 
-@numba.njit(cache=True)
+@compiled
 def move(weight, potential, q, fresh, first, last, low, high, shift):  # type: ignore[no-untyped-def]
     """Set q[first:last] to ``fresh``; each change is an event of value 2 * (new - old) on the span [low, high).
 
@@ -229,7 +229,7 @@ def move(weight, potential, q, fresh, first, last, low, high, shift):  # type: i
     return changes
 
 
-@numba.njit(cache=True)
+@compiled
 def move_all(c, weight, potential, q, fresh, groups, count):  # type: ignore[no-untyped-def]
     """:func:`move` the first ``groups`` groups, counting events and row words."""
     for kind, first, last in ((HIDDEN, 0, c.hidden), (ACTION, c.hidden, c.neurons)):
@@ -242,7 +242,7 @@ def move_all(c, weight, potential, q, fresh, groups, count):  # type: ignore[no-
             count[1] += changes * c.span_words[kind]
 
 
-@numba.njit(cache=True)
+@compiled
 def settle(c, weight, potential, q, fresh, terms, totals, groups, iterations, finish, count):  # type: ignore[no-untyped-def]
     """Synchronous softmax passes over the first ``groups`` groups until nothing changes, at most ``iterations``.
 
@@ -271,7 +271,7 @@ def settle(c, weight, potential, q, fresh, terms, totals, groups, iterations, fi
     return iterations
 
 
-@numba.njit(cache=True)
+@compiled
 def group_potential_winner(potential, low, high):  # type: ignore[no-untyped-def]
     """Index of the largest potential of a group, the lowest on ties."""
     best = low
@@ -281,7 +281,7 @@ def group_potential_winner(potential, low, high):  # type: ignore[no-untyped-def
     return best
 
 
-@numba.njit(cache=True)
+@compiled
 def hidden_jump(c, weight, potential, q, fresh, winners, count):  # type: ignore[no-untyped-def]
     """Replace the activity of the hidden groups by one-hot winners, as events."""
     fresh[: c.hidden] = 0
@@ -290,7 +290,7 @@ def hidden_jump(c, weight, potential, q, fresh, winners, count):  # type: ignore
     move_all(c, weight, potential, q, fresh, c.groups, count)
 
 
-@numba.njit(cache=True)
+@compiled
 def action_jump(c, weight, potential, q, fresh, action, count):  # type: ignore[no-untyped-def]
     """Replace the activity of the action group by the one-hot action, as events."""
     fresh[: c.hidden] = q[: c.hidden]
@@ -299,7 +299,7 @@ def action_jump(c, weight, potential, q, fresh, action, count):  # type: ignore[
     move_all(c, weight, potential, q, fresh, c.groups + 1, count)
 
 
-@numba.njit(cache=True)
+@compiled
 def infer_batch(  # type: ignore[no-untyped-def]
     c, weight, bias, obs, nonce, policy, given, has_given, winners, prob, q_out, passes_out, events_out, words_out
 ):
@@ -345,7 +345,7 @@ def infer_batch(  # type: ignore[no-untyped-def]
         words_out[b] = count[1]
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def accumulate_dense(acc, row, low, high, own, own_change, change, other, shift, bottom, top):  # type: ignore[no-untyped-def]
     """acc[row, j] += round(own * change_j + own_change * other_j) for j in [low, high), saturating."""
     if high <= low:
@@ -356,7 +356,7 @@ def accumulate_dense(acc, row, low, high, own, own_change, change, other, shift,
         cells[j] = clamp(np.int64(cells[j]) + amount, bottom, top)
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def accumulate_sparse(acc, row, own, change, moved, shift, bottom, top):  # type: ignore[no-untyped-def]
     """acc[row, j] += round(own * change_j) for the columns j listed in ``moved``, saturating."""
     for m in range(moved.size):
@@ -364,7 +364,7 @@ def accumulate_sparse(acc, row, own, change, moved, shift, bottom, top):  # type
         acc[row, j] = clamp(np.int64(acc[row, j]) + shift_round(own * change[j], shift), bottom, top)
 
 
-@numba.njit(cache=True)
+@compiled
 def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross, change, moved_buffer, rank):  # type: ignore[no-untyped-def]
     """Add one sample's modulated eligibility to the accumulators; returns the row words touched.
 
@@ -374,7 +374,8 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
     observation s:       M * s * change_j
     bias:                M * change_j
     Of the recurrent block only the upper triangle (i < j) is written; :func:`mirror` completes it after a batch.
-    Rows that cannot change are not touched, and the words are counted as a device with both triangles touches them. ``moved_buffer`` (N,) and ``rank`` (G+2,) are scratch.
+    Rows that cannot change are not touched, and the words are counted as a device with both triangles touches
+    them. ``moved_buffer`` (N,) and ``rank`` (G+2,) are scratch.
     """
     words = np.int64(0)
     moves = 0
@@ -433,7 +434,7 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
     return words
 
 
-@numba.njit(cache=True)
+@compiled
 def mirror(acc, neurons):  # type: ignore[no-untyped-def]
     """Copy the upper triangle of the recurrent block to the lower."""
     for i in range(neurons):
@@ -441,7 +442,7 @@ def mirror(acc, neurons):  # type: ignore[no-untyped-def]
             acc[i, j] = acc[j, i]
 
 
-@numba.njit(cache=True)
+@compiled
 def learn_batch(  # type: ignore[no-untyped-def]
     c,
     weight,
@@ -519,13 +520,13 @@ def learn_batch(  # type: ignore[no-untyped-def]
     mirror(acc, c.neurons)
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def rms_shift(moment, floor, moment_frac):  # type: ignore[no-untyped-def]
     """Exponent of the power of two nearest to the square root of a second moment, floored."""
     return (bit_length(max(moment, floor)) - moment_frac) >> 1
 
 
-@numba.njit(cache=True)
+@compiled
 def apply_rows(  # type: ignore[no-untyped-def]
     weight, acc, moment, optimiser, mean_shift, rate, decay, floor, grid,
     acc_frac, weight_frac, moment_frac, grad_high, moment_high, low, high,

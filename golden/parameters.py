@@ -136,8 +136,8 @@ class Parameters:
         missing = [key for key in _KEYS[:-1] if key not in data]
         if missing:
             raise SvpgError(f"{path}: not an SVPG parameter file, it lacks {', '.join(missing)}")
-        version = int(data.get("format", PARAMETER_FORMAT))
-        if version != PARAMETER_FORMAT:
+        version = data.get("format", np.int64(PARAMETER_FORMAT))
+        if version.shape != () or version != PARAMETER_FORMAT:
             raise SvpgError(f"{path}: format version {version}, this program reads version {PARAMETER_FORMAT}")
         try:
             parameters = cls(
@@ -151,7 +151,7 @@ class Parameters:
                 obs_scale=float(data["obs_scale"]) if "obs_scale" in data else 1.0,
                 device=DeviceConfig(**json.loads(str(data["device"]))) if "device" in data else None,
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, SvpgError) as error:
             raise SvpgError(f"{path}: not an SVPG parameter file ({error})") from error
         parameters.check(str(path))
         if parameters.device is not None:

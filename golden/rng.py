@@ -7,9 +7,10 @@ costs no multiplier in logic. A draw is a pure function of (nonce, stream, index
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from golden.compiled import compiled, inlined
 
 ROUNDS = 20
 ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
@@ -27,7 +28,7 @@ _M32 = 0xFFFFFFFF
 _ROTATIONS = np.array(ROTATIONS, dtype=np.uint64)
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def threefry2x32(key0, key1, counter0, counter1):  # type: ignore[no-untyped-def]
     """One 64-bit block: two 32-bit words from a 64-bit key and a 64-bit counter (words as uint64)."""
     mask = np.uint64(_M32)
@@ -49,7 +50,7 @@ def threefry2x32(key0, key1, counter0, counter1):  # type: ignore[no-untyped-def
     return x0, x1
 
 
-@numba.njit(cache=True)
+@compiled
 def draw_into(out: NDArray[np.int64], nonce: int, stream: int) -> None:
     """Fill ``out`` with consecutive 16-bit draws of a nonce and stream.
 
@@ -70,7 +71,7 @@ def draw_into(out: NDArray[np.int64], nonce: int, stream: int) -> None:
             out[index + 3] = np.int64(x1 >> shift)
 
 
-@numba.njit(cache=True)
+@compiled
 def _draw_rows(out: NDArray[np.int64], nonce: NDArray[np.uint64], stream: int) -> None:
     for row in range(out.shape[0]):
         draw_into(out[row], nonce[row], stream)

@@ -76,9 +76,9 @@ def _floor_root_of_power(exponent: int, root_bits: int) -> int:
 
 @functools.cache
 def exp_table(index_bits: int) -> tuple[int, ...]:
-    """T: 2**(14 + f/2**t) to nearest."""
+    """T: 2**(15 + f/2**t) to nearest."""
     size = 1 << index_bits
-    return tuple((_floor_root_of_power(15 * size + f, index_bits) + 1) >> 1 for f in range(size))
+    return tuple((_floor_root_of_power(16 * size + f, index_bits) + 1) >> 1 for f in range(size))
 
 
 @functools.cache
@@ -228,7 +228,7 @@ class Oracle:
             depth = top - value
             depth = (depth + (1 << (h - 1))) >> h if h > 0 else depth << -h
             n, fraction = (depth + (1 << t) - 1) >> t, (-depth) % (1 << t)
-            e.append(table[fraction] >> n if n <= 14 else 0)
+            e.append(table[fraction] >> n if n <= 15 else 0)
         total = sum(e)
         k = total.bit_length() - 1
         mantissa = (total << 16) >> k

@@ -68,8 +68,8 @@ def potentials(size: int, seed: int = 0) -> NDArray[np.int64]:
     parts = [rng.normal(size=(rows, size)) * spread for spread in (0.0005, 0.01, 0.3, 1, 3, 8)]
     parts.append(-rng.integers(0, 17, (rows, size)) - rng.integers(0, 8, (rows, size)) / OCTAVE)
     parts.append(np.zeros((rows, size)))
-    vanishing = np.full((rows, size), -14.0) + rng.integers(-8, 9, (rows, 1)) / OCTAVE
-    level = -rng.random((rows, 1)) * 14 + rng.integers(-8, 9, (rows, size)) / OCTAVE
+    vanishing = np.full((rows, size), -15.0) + rng.integers(-8, 9, (rows, 1)) / OCTAVE
+    level = -rng.random((rows, 1)) * 15 + rng.integers(-8, 9, (rows, size)) / OCTAVE
     for part in (vanishing, level):
         part[:, rng.integers(size)] = 0.0
         parts.append(part)
@@ -78,7 +78,7 @@ def potentials(size: int, seed: int = 0) -> NDArray[np.int64]:
 
 def softmax_bound(size: int, index_bits: int) -> float:
     """Error of an activity before its rounding to the output format, as docs/numerics.md states it."""
-    return 2.0 ** -(index_bits + 3) + (size + 0.3) * 2.0**-14
+    return 2.0 ** -(index_bits + 3) + (size + 1.6) * 2.0**-15
 
 
 @pytest.mark.parametrize("size", [2, 3, 8, 10, 18, 64])
@@ -103,7 +103,7 @@ def test_softmax_is_as_exact_as_stated(size: int, index_bits: int) -> None:
         assert error <= softmax_bound(size, index_bits) + 2.0 ** -(frac + 1)
 
 
-@pytest.mark.parametrize(("largest", "activity_frac"), [(7, 10), (11, 11), (13, 12), (15, 14)])
+@pytest.mark.parametrize(("largest", "activity_frac"), [(6, 10), (14, 11), (18, 12), (21, 14)])
 def test_groups_within_two_to_the_minus_ten_of_the_exact_softmax(largest: int, activity_frac: int) -> None:
     for size in range(2, largest + 1):
         octaves = potentials(size)
@@ -112,7 +112,7 @@ def test_groups_within_two_to_the_minus_ten_of_the_exact_softmax(largest: int, a
         assert np.abs(reported / 2.0**14 - exact(octaves)).max() <= 2.0**-10
 
 
-@pytest.mark.parametrize("size", [16, 64])
+@pytest.mark.parametrize("size", [40, 64])
 def test_the_error_bound_of_large_groups_is_nearly_reached(size: int) -> None:
     octaves = potentials(size)
     _, reported = softmax(softmax_device(size), octaves)
@@ -141,8 +141,8 @@ def test_activities_of_a_group_add_up_to_one(size: int, activity_frac: int) -> N
 
 @pytest.mark.parametrize("size", [2, 8, 64])
 @pytest.mark.parametrize("index_bits", [4, 9, 11])
-def test_a_neuron_fifteen_octaves_above_its_group_takes_everything(size: int, index_bits: int) -> None:
-    octaves = np.full((size, size), -15 * OCTAVE)
+def test_a_neuron_sixteen_octaves_above_its_group_takes_everything(size: int, index_bits: int) -> None:
+    octaves = np.full((size, size), -16 * OCTAVE)
     np.fill_diagonal(octaves, 0)
     hidden, reported = softmax(softmax_device(size, 14, index_bits), octaves)
     assert np.array_equal(hidden, np.eye(size, dtype=np.int64) << 14)
@@ -152,7 +152,7 @@ def test_a_neuron_fifteen_octaves_above_its_group_takes_everything(size: int, in
 # --- winners ---------------------------------------------------------------------------------------
 @MODEST
 @given(
-    terms=st.lists(st.one_of(st.just(0), st.integers(1, 1 << 14)), min_size=2, max_size=64).filter(any),
+    terms=st.lists(st.one_of(st.just(0), st.integers(1, 1 << 15)), min_size=2, max_size=64).filter(any),
     draw=st.one_of(st.sampled_from([0, (1 << DRAW_BITS) - 1]), st.integers(0, (1 << DRAW_BITS) - 1)),
 )
 @example(terms=[0, 1, 0], draw=0)
@@ -164,8 +164,8 @@ def test_a_neuron_without_a_term_never_wins(terms: list[int], draw: int) -> None
     assert sum(terms[:winner]) <= draw * sum(terms) / (1 << DRAW_BITS) < sum(terms[: winner + 1])
 
 
-def test_a_neuron_fifteen_octaves_down_is_not_drawn_in_a_hundred_thousand_decisions() -> None:
-    octaves = np.array([[-15 * OCTAVE, 0, -20 * OCTAVE, -OCTAVE]])
+def test_a_neuron_sixteen_octaves_down_is_not_drawn_in_a_hundred_thousand_decisions() -> None:
+    octaves = np.array([[-16 * OCTAVE, 0, -20 * OCTAVE, -OCTAVE]])
     device = softmax_device(4)
     winners = device.infer(octaves.repeat(100_000, 0), np.arange(100_000, dtype=np.uint64), "sample").winners
     assert set(np.unique(winners)) == {1, 3}
