@@ -140,9 +140,9 @@ def add_event(potential, weight, source, value, low, high):  # type: ignore[no-u
 def exponentials(c, potential, low, high, terms):  # type: ignore[no-untyped-def]
     """Unnormalised softmax terms of one group into ``terms[low:high]``; returns their sum."""
     values, out = potential[low:high], terms[low:high]
-    top = values[0]
+    top = np.int64(values[0])
     for j in range(1, values.size):
-        top = max(top, values[j])
+        top = max(top, np.int64(values[j]))
     fraction_mask = (np.int64(1) << c.exp_index_bits) - 1
     half = np.int64(1) << (c.exp_shift - 1) if c.exp_shift > 0 else np.int64(0)
     right, left = max(c.exp_shift, 0), max(-c.exp_shift, 0)
@@ -301,10 +301,9 @@ def action_jump(c, weight, potential, q, fresh, action, count):  # type: ignore[
 
 @compiled
 def infer_batch(  # type: ignore[no-untyped-def]
-    c, weight, bias, obs, nonce, policy, given, has_given, winners, prob, q_out, passes_out, events_out, words_out
+    c, potential, weight, bias, obs, nonce, policy, given, has_given, winners, prob, q_out, passes_out, events_out, words_out
 ):
     """``INFER`` for every row; see :meth:`golden.device.Device.infer`."""
-    potential = np.empty(c.neurons, dtype=np.int64)
     fresh = np.empty(c.neurons, dtype=np.int64)
     terms = np.empty(c.neurons, dtype=np.int64)
     totals = np.empty(c.groups + 1, dtype=np.int64)
@@ -445,6 +444,7 @@ def mirror(acc, neurons):  # type: ignore[no-untyped-def]
 @compiled
 def learn_batch(  # type: ignore[no-untyped-def]
     c,
+    potential,
     weight,
     bias,
     acc,
@@ -459,7 +459,6 @@ def learn_batch(  # type: ignore[no-untyped-def]
     passes_out,
 ):
     """``LEARN`` for every row, in order; see :meth:`golden.device.Device.learn`."""
-    potential = np.empty(c.neurons, dtype=np.int64)
     fresh = np.empty(c.neurons, dtype=np.int64)
     terms = np.empty(c.neurons, dtype=np.int64)
     totals = np.empty(c.groups + 1, dtype=np.int64)
