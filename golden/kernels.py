@@ -301,8 +301,9 @@ def action_jump(c, weight, potential, q, fresh, action, count):  # type: ignore[
 
 @compiled
 def infer_batch(  # type: ignore[no-untyped-def]
-    c, potential, weight, bias, obs, nonce, policy, given, has_given, winners, prob, q_out, passes_out, events_out, words_out
-):
+    c, potential, weight, bias, obs, nonce, policy, given, has_given,
+    winners, prob, q_out, passes_out, events_out, words_out,
+):  # fmt: skip
     """``INFER`` for every row; see :meth:`golden.device.Device.infer`."""
     fresh = np.empty(c.neurons, dtype=np.int64)
     terms = np.empty(c.neurons, dtype=np.int64)

@@ -40,8 +40,8 @@ def names() -> list[str]:
 def run_benchmarks(selection: Sequence[str] = (), quick: bool = False) -> list[Measurement]:
     """Measure the selected benchmarks (all by default) on both backends, alternating, medians.
 
-    Nets are random (no trained net's sparsity flatters the figures). Returns rows ``{name, value, unit}``: time per call or
-    rate per backend, then the ratios.
+    Nets are random, so no trained net's sparsity flatters the figures. Returns rows ``{name, value, unit}``: time per
+    call or rate per backend, then the ratios.
 
     Raises
     ------

@@ -55,7 +55,9 @@ def learning_curve(metrics: Mapping[str, Array], task: Task, training: Training)
     axes.margins(y=0.08)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="upper left" if control else "lower right")
+    # Below the threshold line, where early training leaves room.
+    place = {"loc": "upper left", "bbox_to_anchor": (0.0, 0.92)} if control else {"loc": "lower right"}
+    axes.legend(frameon=False, fontsize=8, **place)
     return figure
 
 

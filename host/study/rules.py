@@ -9,7 +9,7 @@ import numpy as np
 from host.study.mnist import MLP, train_case
 from host.study.runner import Case, Finished, grouped, markdown_table, run_cases, write_report
 
-SEEDS = 3
+SEEDS = 2
 """Default number of seeds."""
 
 MARKS = [200, 500, 1000, 2000, 3000]
@@ -110,8 +110,8 @@ def _text(table: str, seeds: int) -> str:
     return f"""# Learning rules on MNIST
 
 Regenerate with `svpg study rules`. One-step reinforcement learning: an image, a class drawn from the policy, reward ±1
-less a running baseline, one update per batch of 100. The packaged 5,000 digits, split 4,000 / 1,000 once and for all; the
-figures are greedy accuracy on the 1,000 test images (one standard error of a proportion of .92 is .009), mean over
+less a running baseline, one update per batch of 100. The packaged 5,000 digits, split 4,000 / 1,000 once and for all;
+the figures are greedy accuracy on the 1,000 test images (one standard error of a proportion of .92 is .009), mean over
 {seeds} seeds, with the seeds' standard deviation in the last column of batches. *Zeroed S→H*: the trained net with its
 observation→hidden weights set to zero, which shows whether the hidden layer is in use.
 
