@@ -65,6 +65,14 @@ def build_parser() -> argparse.ArgumentParser:
     play.add_argument("--episodes", type=_positive, default=10, help="default: 10; classification has one")
     play.add_argument("--seed", type=int, default=0, help="starts of the episodes (default: 0)")
     play.add_argument("--gif", type=Path, metavar="FILE", help="draw the first episode")
+    play.add_argument(
+        "--env",
+        dest="environment",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another world than the one trained in: pole_length, pole_thickness (inverted-pendulum)",
+    )
     play.add_argument("--policy", choices=("greedy", "sample"), default="greedy", help="default: greedy")
 
     infer = command("infer", "decide stored observations")

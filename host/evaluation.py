@@ -96,6 +96,8 @@ def play(
     returns = np.zeros(episodes)
     decisions, seconds = 0, 0.0
     cycles: list[int] = []
+    # Decisions are pure; the first one of a process may have to load compiled code and is not timed.
+    agent.decide(np.zeros((1, agent.config.inputs)), Purpose.PLAY, 0, policy)
     for episode in range(episodes):
         obs, _ = env.reset(seed=environment_seed(seed, Purpose.PLAY, 0, episode))
         ended = False

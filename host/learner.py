@@ -101,9 +101,7 @@ def standardise(values: Array) -> Array:
 def pack_generator(rng: np.random.Generator) -> State:
     """State of a PCG64 generator as arrays; its two 128-bit integers as four 64-bit words."""
     state = rng.bit_generator.state
-    words = [
-        (state["state"][name] >> shift) & 0xFFFF_FFFF_FFFF_FFFF for name in ("state", "inc") for shift in (0, 64)
-    ]
+    words = [(state["state"][name] >> shift) & 0xFFFF_FFFF_FFFF_FFFF for name in ("state", "inc") for shift in (0, 64)]
     return {
         "words": np.array(words, dtype=np.uint64),
         "half": np.array([state["has_uint32"], state["uinteger"]], dtype=np.uint64),

@@ -87,9 +87,7 @@ class EpisodicReinforce:
         self.agent.train(np.concatenate(obs), np.concatenate(winners), advantage)
         return finished
 
-    def _episode(
-        self, obs_rows: list[Array], winners_rows: list[NDArray[np.int64]], returns: list[Array]
-    ) -> Episode:
+    def _episode(self, obs_rows: list[Array], winners_rows: list[NDArray[np.int64]], returns: list[Array]) -> Episode:
         """Play one episode and append its transitions."""
         agent = self.agent
         obs, _ = self._env.reset(seed=environment_seed(agent.seed, Purpose.ACT, 0, self._episodes))

@@ -274,9 +274,7 @@ class Settings:
                 if name not in names:
                     raise SvpgError(f"{source}: unknown key {section}.{name}{_nearest(name, names)}")
                 if type(value) is not types_of[name]:
-                    raise SvpgError(
-                        f"{source}: {section}.{name} = {value!r} must be of type {types_of[name].__name__}"
-                    )
+                    raise SvpgError(f"{source}: {section}.{name} = {value!r} must be of type {types_of[name].__name__}")
             missing = [name for name in names if name not in table]
             if missing:
                 raise SvpgError(f"{source}: section [{section}] lacks {', '.join(missing)}; restore the file")

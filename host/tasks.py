@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class Task:
     defaults: settings by (backend, algorithm).
     environment: gymnasium id; ``None`` for one-step classification of images.
     arguments: keyword arguments of the environment.
+    options: numeric keyword arguments that ``svpg play --env`` may set.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Task:
     defaults: Callable[[str, str], Settings]
     environment: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     def make(self, **more: Any) -> gymnasium.Env[Any, Any]:
         """A new environment; ``more`` adds to its arguments (``render_mode``)."""
@@ -57,6 +59,25 @@ class Task:
         import host.envs  # noqa: F401  (registers svpg/*)
 
         return gymnasium.make(self.environment, disable_env_checker=True, **self.arguments, **more)
+
+    def variation(self, assignments: Iterable[str]) -> dict[str, float]:
+        """Keyword arguments of the environment from ``KEY=VALUE`` texts.
+
+        Raises
+        ------
+        SvpgError: a key that is not in ``options``, or a value that is no number.
+        """
+        result = {}
+        for assignment in assignments:
+            key, _, text = assignment.partition("=")
+            if key not in self.options:
+                known = ", ".join(self.options) or "none"
+                raise SvpgError(f"--env {assignment}: {self.name} has no option {key!r}; it has {known}")
+            try:
+                result[key] = float(text)
+            except ValueError as error:
+                raise SvpgError(f"--env {assignment}: {text!r} is not a number") from error
+        return result
 
     def check(self, parameters: Parameters, source: str) -> None:
         """Raise :class:`SvpgError` unless the parameters fit the task's observations and actions."""
@@ -123,6 +144,7 @@ TASKS = {
             actions=5,
             defaults=_pendulum,
             environment="svpg/InvertedPendulum-v0",
+            options=("pole_length", "pole_thickness"),
         ),
         Task(
             "cartpole",

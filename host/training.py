@@ -156,9 +156,7 @@ class Trainer:
         progress, training = self.progress, self.training
         with (
             _scalars(folder, progress.episodes) as board,
-            tqdm(
-                total=training.episodes, initial=progress.episodes, unit="ep", disable=not sys.stderr.isatty()
-            ) as bar,
+            tqdm(total=training.episodes, initial=progress.episodes, unit="ep", disable=not sys.stderr.isatty()) as bar,
         ):
             saved = progress.episodes
             while not self._finished():

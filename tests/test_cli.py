@@ -110,6 +110,29 @@ def test_play_repeats_itself(run: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert returns(1) == returns(1) != returns(2)
 
 
+def test_play_takes_another_pole_than_the_one_trained_with(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["play", str(run), "--episodes", "3"]
+    assert last_json(capsys, [*line, "--env", "pole_length=1.5"]) == {
+        **last_json(capsys, line),
+        "decisions_per_s": pytest.approx(1, abs=1e9),
+    }
+    other = last_json(capsys, [*line, "--env", "pole_length=0.4", "--env", "pole_thickness=0.02"])
+    assert other["mean_return"] != last_json(capsys, line)["mean_return"]
+    assert "no option 'colour'" in refused(capsys, [*line, "--env", "colour=1"])
+    assert "not a number" in refused(capsys, [*line, "--env", "pole_length=long"])
+    assert "positive" in refused(capsys, [*line, "--env", "pole_length=-1"])
+
+
+def test_infer_uses_the_device_that_the_file_names(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coarse = CONFIG.replace(activity_frac=5, removed="sa", acc_frac=12)
+    random_start(coarse, 1, 0.5, 0.5).save(files / "p.npz")
+    last_json(capsys, infer(files))
+    assert np.load(files / "y.npz")["q_raw"].max() <= 1 << 5
+    last_json(capsys, infer(files, "--set", "network.activity_frac=8"))
+    assert np.load(files / "y.npz")["q_raw"].max() > 1 << 5
+    assert "network.KEY=VALUE only" in refused(capsys, infer(files, "--set", "learning.rate=1"))
+
+
 def test_play_draws_an_animation(run: Path, tmp_path: Path) -> None:
     assert main(["play", str(run), "--episodes", "1", "--gif", str(tmp_path / "a.gif")]) == 0
     with Image.open(tmp_path / "a.gif") as picture:
@@ -276,9 +299,7 @@ def infinite(parameters: Parameters) -> None:
         (infinite, "bias has 1 values that are not finite"),
     ],
 )
-def test_infer_refuses_parameters(
-    files: Path, capsys: pytest.CaptureFixture[str], spoil: Any, message: str
-) -> None:
+def test_infer_refuses_parameters(files: Path, capsys: pytest.CaptureFixture[str], spoil: Any, message: str) -> None:
     parameters = random_start(CONFIG, 1, 0.5, 0.5)
     spoil(parameters)
     parameters.save(files / "bad.npz")

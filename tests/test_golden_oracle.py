@@ -205,9 +205,7 @@ def test_infer(
     modulators=st.sampled_from(STYLES),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_learn(
-    config: DeviceConfig, rule: str, parameters: str, accumulators: str, modulators: str, seed: int
-) -> None:
+def test_learn(config: DeviceConfig, rule: str, parameters: str, accumulators: str, modulators: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     pair = Pair(config)
     pair.load_random("weight", parameters, rng)

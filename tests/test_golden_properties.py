@@ -229,9 +229,7 @@ def test_a_batch_equals_its_samples_one_by_one(config: DeviceConfig, rule: str, 
 
 @MODEST
 @given(config=configs(), rule=st.sampled_from(sorted(RULES)), seed=st.integers(0, 2**32 - 1))
-def test_the_order_of_samples_is_irrelevant_while_nothing_saturates(
-    config: DeviceConfig, rule: str, seed: int
-) -> None:
+def test_the_order_of_samples_is_irrelevant_while_nothing_saturates(config: DeviceConfig, rule: str, seed: int) -> None:
     config = config.replace(acc_bits=48)
     rng = np.random.default_rng(seed)
     forward = random_device(config, "wide", rng)
@@ -379,9 +377,7 @@ def test_an_observation_synapse_accumulates_the_rounded_saturated_product(
     # All-zero parameters leave q at one half, so the winner's change is one half.
     product = fixed(s, config.obs_frac) * fixed(modulator, config.modulator_frac) * fixed(1, 1)
     amount = product.cast(int_bits=40, frac_bits=acc_frac, quantization=QuantizationMode.TIES_AWAY)
-    total = (amount + fixed(acc, acc_frac)).cast(
-        int_bits=16 - acc_frac, frac_bits=acc_frac, overflow=OverflowMode.SAT
-    )
+    total = (amount + fixed(acc, acc_frac)).cast(int_bits=16 - acc_frac, frac_bits=acc_frac, overflow=OverflowMode.SAT)
     assert device.read("acc", config.neurons * config.neurons, 1)[0] == raw_signed(total)
 
 

@@ -109,9 +109,7 @@ def test_targets_end_in_zero_where_the_episode_terminated_and_in_the_critic_wher
 
 
 # --- seeds ------------------------------------------------------------------------------------------
-@given(
-    st.integers(0, (1 << SEED_BITS) - 1), st.sampled_from(list(Purpose)), st.integers(0, (1 << COUNTER_BITS) - 8)
-)
+@given(st.integers(0, (1 << SEED_BITS) - 1), st.sampled_from(list(Purpose)), st.integers(0, (1 << COUNTER_BITS) - 8))
 def test_a_nonce_holds_seed_purpose_and_counter(seed: int, purpose: Purpose, first: int) -> None:
     for offset, nonce in enumerate(nonces(seed, purpose, first, 4)):
         value = int(nonce)
@@ -137,9 +135,7 @@ def test_a_generator_continues_from_its_packed_state() -> None:
     packed = pack_generator(rng)
     other = generator(6, Purpose.CRITIC)
     unpack_generator(other, packed)
-    assert np.array_equal(
-        rng.integers(0, 1000, 50, dtype=np.int32), other.integers(0, 1000, 50, dtype=np.int32)
-    )
+    assert np.array_equal(rng.integers(0, 1000, 50, dtype=np.int32), other.integers(0, 1000, 50, dtype=np.int32))
 
 
 # --- critic and baseline ----------------------------------------------------------------------------

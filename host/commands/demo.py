@@ -30,7 +30,9 @@ def run(arguments: argparse.Namespace) -> Report:
         raise SvpgError(f"{path}: holds a run with other settings; remove it or choose another --run")
     result = train_run(config, str(path), resume=there)
     played = play.run(
-        argparse.Namespace(run=path, backend=None, episodes=10, seed=0, gif=path / "pendulum.gif", policy="greedy")
+        argparse.Namespace(
+            run=path, backend=None, episodes=10, seed=0, gif=path / "pendulum.gif", policy="greedy", environment=[]
+        )
     ).data
     data = {
         "run": str(path),

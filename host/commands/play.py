@@ -30,21 +30,24 @@ def run(arguments: argparse.Namespace) -> Report:
         check_writable(arguments.gif)
     agent = Agent(make_backend(backend, config.settings.network, config.mode), seed=arguments.seed)
     agent.load(parameters)
+    variation = task.variation(arguments.environment)
     if task.environment is None:
         if arguments.gif is not None:
             raise SvpgError(f"--gif draws an environment, and {task.name} has none; leave it out")
         return _classify(task, config, agent, backend, arguments.policy)
-    return _control(task, config, agent, backend, arguments)
+    return _control(task, config, agent, arguments, variation)
 
 
-def _control(task: Task, config: RunConfig, agent: Agent, backend: str, arguments: argparse.Namespace) -> Report:
+def _control(
+    task: Task, config: RunConfig, agent: Agent, arguments: argparse.Namespace, variation: dict[str, float]
+) -> Report:
     from host.evaluation import play as play_episodes
     from host.gif import Animation
 
     # A rule that draws the action given the hidden winners has learnt that policy.
     conditional = arguments.policy == "sample" and config.settings.learning.rule == "conditional"
     policy = "conditional" if conditional else arguments.policy
-    env = task.make(render_mode="rgb_array") if arguments.gif is not None else task.make()
+    env = task.make(render_mode="rgb_array" if arguments.gif is not None else None, **variation)
     try:
         animation = Animation(env.metadata["render_fps"]) if arguments.gif is not None else None
         played = play_episodes(
@@ -56,7 +59,7 @@ def _control(task: Task, config: RunConfig, agent: Agent, backend: str, argument
         animation.save(arguments.gif)
     data: dict[str, Any] = {
         "task": task.name,
-        "backend": backend,
+        "backend": agent.backend.name,
         "policy": policy,
         "episodes": arguments.episodes,
         "mean_return": float(played.returns.mean()),
