@@ -125,7 +125,6 @@ def _mnist(backend: str, algorithm: str) -> Settings:
             rate=rate,
             obs_rate=rate,
             entropy=0.2,
-            init_recurrent=0.3,
         ),
         classify=Classify(epochs=5 if algorithm == "ppo" else 1),
         training=Training(

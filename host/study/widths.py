@@ -64,7 +64,7 @@ LEARNING: list[tuple[str, str, list[str]]] = [
     *(("entropy", str(value), [f"learning.entropy={value}"]) for value in (0.05, 0.5)),
     *(("batch", str(size), [f"classify.batch={size}"]) for size in (50, 200)),
     *(("epochs (PPO)", str(epochs), [f"classify.epochs={epochs}"]) for epochs in (2, 5)),
-    *(("random start, nats", str(sd), [f"learning.init_recurrent={sd}"]) for sd in (0.1, 1.0)),
+    *(("random start, nats", str(sd), [f"learning.init_recurrent={sd}"]) for sd in (0.3, 1.0)),
     ("H–H links", "kept", ["network.removed=sa"]),
     ("learning rule", "published", ["learning.rule=published", "network.removed=none"]),
     ("learning rule", "published, S→A removed", ["learning.rule=published", "network.removed=sa"]),
