@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden import kernels
+from golden import kernels, plasticity
 from golden.config import CONTRACT_VERSION, DeviceConfig
 from golden.errors import SvpgError
 from golden.fixed import Format
@@ -24,14 +24,14 @@ POLICIES = {
     "conditional": kernels.POLICY_CONDITIONAL,
 }
 RULES = {
-    "published": kernels.RULE_PUBLISHED,
-    "conditional": kernels.RULE_CONDITIONAL,
-    "contrastive": kernels.RULE_CONTRASTIVE,
+    "published": plasticity.RULE_PUBLISHED,
+    "conditional": plasticity.RULE_CONDITIONAL,
+    "contrastive": plasticity.RULE_CONTRASTIVE,
 }
 OPTIMISERS = {
-    "sgd": kernels.OPTIMISER_SGD,
-    "rmsprop": kernels.OPTIMISER_RMSPROP,
-    "sign": kernels.OPTIMISER_SIGN,
+    "sgd": plasticity.OPTIMISER_SGD,
+    "rmsprop": plasticity.OPTIMISER_RMSPROP,
+    "sign": plasticity.OPTIMISER_SIGN,
 }
 
 SECTIONS = ("weight", "bias", "acc", "acc_bias", "moment", "moment_bias")
@@ -272,7 +272,7 @@ class Device:
             raise SvpgError(f"LEARN: rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
         self._require_symmetry("LEARN")
         counters = Learning(*(np.empty(batch, dtype=np.int64) for _ in range(4)))
-        kernels.learn_batch(
+        plasticity.learn_batch(
             self._constants,
             self._potential,
             self.weight,
@@ -324,7 +324,7 @@ class Device:
             (self.weight[n:], self.acc[n:], self.moment[n:], arguments.obs_rate),
             (self.bias[None], self.acc_bias[None], self.moment_bias[None], arguments.rate),
         ):
-            kernels.apply_rows(
+            plasticity.apply_rows(
                 weight,
                 acc,
                 moment,

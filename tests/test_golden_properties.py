@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from golden import kernels
+from golden import kernels, plasticity
 from golden.config import DRAW_BITS, DeviceConfig
 from golden.device import OPTIMISERS, POLICIES, RULES, SECTIONS, Device
 from tests.oracle import Oracle
@@ -413,6 +413,6 @@ def test_sgd_adds_the_rounded_saturated_gradient(acc: int, weight: int, mean_shi
 def test_rmsprop_shift_is_the_nearest_power_of_two_below_or_at_twice_the_root() -> None:
     moment_frac = 22
     for moment in range(1, 1 << 16, 7):
-        exponent = kernels.rms_shift(moment, 1, moment_frac)
+        exponent = plasticity.rms_shift(moment, 1, moment_frac)
         ratio = 2.0**exponent / math.sqrt(moment / 2.0**moment_frac)
         assert math.sqrt(0.5) < ratio <= math.sqrt(2.0)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +62,38 @@ def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
 def test_a_failing_case_ends_the_study_with_its_own_error(tmp_path: Path) -> None:
     with pytest.raises(SvpgError, match="this case fails"):
         run_cases([Case("bad", fail, {"path": ""})], tmp_path / "journal.jsonl", workers=1)
+
+
+def wait(path: str) -> dict[str, Any]:
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(60)
+    return {}
+
+
+def test_workers_end_when_the_study_is_killed(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path\nfrom host.study.runner import Case, run_cases\nfrom tests.test_study import wait\n"
+        f"if __name__ == '__main__':\n    case = Case('w', wait, {{'path': {str(tmp_path / 'worker')!r}}})\n"
+        f"    run_cases([case], Path({str(tmp_path / 'journal')!r}), 1)\n"
+    )
+    (tmp_path / "main.py").write_text(script)
+    root = Path(__file__).parents[1]
+    study = subprocess.Popen(
+        [sys.executable, str(tmp_path / "main.py")], env={**os.environ, "PYTHONPATH": str(root)}, cwd=tmp_path
+    )
+    deadline = time.monotonic() + 50
+    while not ((tmp_path / "worker").exists() and (tmp_path / "worker").read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker = int((tmp_path / "worker").read_text())
+    study.kill()
+    study.wait()
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        state = Path(f"/proc/{worker}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        if state == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        assert not Path(f"/proc/{worker}").exists(), "the worker outlived its study"
 
 
 def test_other_arguments_are_another_case() -> None:

@@ -6,7 +6,10 @@ import concurrent.futures
 import hashlib
 import json
 import multiprocessing
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +64,7 @@ def run_cases(cases: Sequence[Case], journal: Path, workers: int) -> list[Finish
     done = _read(journal)
     waiting = [case for case in cases if case.key not in done]
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context, _one_thread) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, context, _prepare_worker, (os.getpid(),)) as pool:
         futures = {pool.submit(case.function, **case.arguments): case for case in waiting}
         try:
             finished = concurrent.futures.as_completed(futures)
@@ -81,10 +84,18 @@ def run_cases(cases: Sequence[Case], journal: Path, workers: int) -> list[Finish
     return [Finished(case, done[case.key]) for case in cases]
 
 
-def _one_thread() -> None:
+def _prepare_worker(parent: int) -> None:
+    """One thread for arithmetic, and one that ends the worker when its parent is gone (killed without a chance)."""
     import torch
 
     torch.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _read(journal: Path) -> dict[str, Result]:
