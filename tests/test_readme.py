@@ -1,0 +1,55 @@
+"""The README's commands do what they say, in its order, from an empty folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host.cli import main
+
+README = Path(__file__).parents[1] / "README.md"
+
+SHORTER = {
+    "train": ["--episodes", "3"],
+    "bench": ["pendulum/infer-1", "--quick"],
+    "play": ["--episodes", "2"],
+}
+"""What the default test run adds to a command so that it ends soon."""
+
+
+def commands() -> list[list[str]]:
+    """Every ``svpg`` line of the README's code blocks, split as a shell does."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README.read_text(), re.M | re.S)
+    return [shlex.split(line)[1:] for block in blocks for line in block.splitlines() if line.startswith("svpg ")]
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "observations.npz", obs=np.random.default_rng(0).random((5, 4)))
+    (tmp_path / "docs" / "results").mkdir(parents=True)
+    return tmp_path
+
+
+def test_every_command_runs_with_a_small_budget(empty_folder: Path) -> None:
+    lines = commands()
+    assert {line[0] for line in lines} == {"info", "train", "play", "infer", "bench", "study"}
+    for line in lines:
+        if line[0] != "study":
+            assert main([*line, *SHORTER.get(line[0], [])]) == 0, line
+    assert (empty_folder / "pendulum.gif").exists()
+    assert (empty_folder / "runs" / "pendulum" / "curve.png").exists()
+    assert set(np.load(empty_folder / "decisions.npz")) >= {"q", "q_raw", "winners", "action_prob"}
+
+
+@pytest.mark.slow
+def test_every_command_runs_as_written(empty_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in commands():
+        capsys.readouterr()
+        assert main(line) == 0, line
+        if line[:2] == ["train", "inverted-pendulum"]:
+            assert "solved at episode" in capsys.readouterr().out
