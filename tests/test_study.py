@@ -117,6 +117,14 @@ def test_every_case_of_every_study_names_settings_that_exist() -> None:
         defaults.override(case.arguments.get("assignments", []))
 
 
+@pytest.mark.parametrize("task", ["mnist", "inverted-pendulum"])
+def test_every_format_of_the_inference_grid_can_be_built(task: str) -> None:
+    from host.tasks import get_task
+
+    variants = widths._variants(widths._fitting(get_task(task).defaults("golden", "ppo").network))
+    assert len(variants) == len({name for name, _ in variants}) > 30
+
+
 @pytest.mark.parametrize("backend", ["golden", "float", MLP])
 def test_a_few_batches_of_mnist_beat_chance(backend: str) -> None:
     result = train_case(backend, seed=1, marks=[10, 60], assignments=[])

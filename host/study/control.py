@@ -132,7 +132,7 @@ def _table(finished: list[Finished]) -> str:
 def _plot(finished: list[Finished], path: Path) -> None:
     from host.study.plots import figure
 
-    with figure(path) as axes:
+    with figure(path, width=11.0) as axes:
         for number, (name, items) in enumerate(grouped(finished).items()):
             longest = max((item.result["validation"] for item in items), key=len)
             episodes = [point[0] for point in longest]
@@ -147,7 +147,7 @@ def _plot(finished: list[Finished], path: Path) -> None:
         axes.axhline(195, color="grey", lw=1, ls=":")
         axes.set_xlabel("training episodes")
         axes.set_ylabel("greedy return, mean over seeds")
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
 def _text(table: str) -> str:

@@ -157,7 +157,7 @@ def pendulum_inference_case(seed: int, episodes: int | None) -> dict[str, Any]:
 
 def _fitting(config: DeviceConfig) -> DeviceConfig:
     """A configuration whose learning formats don't limit how few bits activity may have; inference ignores them."""
-    return config.replace(acc_frac=8)
+    return config.replace(acc_frac=8, moment_frac=16)
 
 
 class _Counting(GoldenBackend):
@@ -311,11 +311,5 @@ Nets trained with the defaults, their parameters rounded to other formats afterw
 
 ![accuracy against events](widths.png)
 
-{_REASONS}
-"""
-
-
-_REASONS = """## What follows for the defaults
-
-See the table above for each figure.
+What follows for the defaults: [defaults.md](defaults.md).
 """
