@@ -13,6 +13,7 @@ from host.agent import Agent
 from host.backends.registry import check_backend, make_backend
 from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.run import RunFolder
+from host.seeds import Purpose
 from host.settings import RunConfig
 from host.tasks import Task, get_task
 
@@ -77,6 +78,8 @@ def _classify(task: Task, config: RunConfig, agent: Agent, backend: str, policy:
     from host.datasets import load_mnist
 
     data_set = load_mnist(config.settings.classify.source or None)
+    # The first decision of a process may have to load compiled code and is not timed.
+    agent.decide(np.zeros((1, task.inputs)), Purpose.PLAY, 0, policy)
     began = time.perf_counter()
     score = accuracy(agent, data_set.test_images, data_set.test_labels, policy)
     seconds = time.perf_counter() - began
