@@ -85,20 +85,26 @@ def _table(finished: list[Finished], marks: list[int]) -> str:
 
 
 def _plot(finished: list[Finished], marks: list[int], path: Path) -> None:
+    import matplotlib
+
     from host.study.plots import figure
 
-    with figure(path) as axes:
-        colours: dict[str, str] = {}
+    palette = matplotlib.colormaps["tab20"]
+    with figure(path, width=11.0) as axes:
+        colours: dict[str, tuple[float, ...]] = {}
         for name, items in grouped(finished).items():
             variant, backend = name.split("|")
-            colours.setdefault(variant, f"C{len(colours)}")
-            mean = _accuracy(items).mean(axis=0)
+            colours.setdefault(variant, palette(2 * len(colours) % 20 + (2 * len(colours) >= 20)))
+            error = 1 - _accuracy(items).mean(axis=0)
             line = "--" if backend == "float" else "-"
-            axes.plot(marks, mean, line, marker="o", ms=3, color=colours[variant], label=_label(variant, backend))
+            axes.plot(marks, error, line, marker="o", ms=3, color=colours[variant], label=_label(variant, backend))
         axes.set_xlabel("batches of 100 images")
-        axes.set_ylabel("test accuracy")
-        axes.set_ylim(0, 1)
-        axes.legend(fontsize=7, loc="lower right")
+        axes.set_ylabel("test error")
+        axes.set_yscale("log")
+        ticks = [0.06, 0.07, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8]
+        axes.set_yticks(ticks, labels=[f"{tick:.2f}" for tick in ticks], minor=False)
+        axes.minorticks_off()
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
         axes.set_title("MNIST from reward: golden (solid), floating point (dashed)")
 
 
