@@ -180,7 +180,7 @@ class _Counting(GoldenBackend):
         return self._sums[key] / self._decisions
 
 
-SEEDS = 2
+SEEDS = 1
 """Default number of seeds."""
 
 
@@ -292,7 +292,7 @@ def _plot(items: list[Finished], path: Path) -> None:
 def _text(learning: str, inference: str, seeds: int) -> str:
     return f"""# Word widths, passes, starts and update rules
 
-Regenerate with `svpg study widths`; everything runs on the golden model. Means over {seeds} seeds.
+Regenerate with `svpg study widths`; everything runs on the golden model. Seeds per row: {seeds}.
 
 ## Learning
 
