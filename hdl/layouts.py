@@ -1,0 +1,62 @@
+"""Payloads that components hand to each other.
+
+A group travels as consecutive *beats* of ``lanes`` neurons, in order. Bit i of ``keep`` tells that lane i holds a
+neuron; lanes fill from 0, and only the last beat of a group, marked ``last``, may hold fewer than ``lanes``.
+"""
+
+from __future__ import annotations
+
+import math
+
+from amaranth import signed
+from amaranth.lib import data
+
+from golden.config import EXP_FRAC, RECIPROCAL_FRAC, DeviceConfig
+
+
+def largest_group(config: DeviceConfig) -> int:
+    """Neurons of the largest group, the action group included."""
+    return max(config.group_size, config.actions)
+
+
+def group_beats(config: DeviceConfig, lanes: int) -> int:
+    """Beats of the largest group."""
+    return math.ceil(largest_group(config) / lanes)
+
+
+def winner_bits(config: DeviceConfig) -> int:
+    """Bits of an index within a group."""
+    return (largest_group(config) - 1).bit_length()
+
+
+def total_bits(config: DeviceConfig) -> int:
+    """Bits of a group's sum of softmax terms, each at most 1.0."""
+    return (largest_group(config) << EXP_FRAC).bit_length()
+
+
+def potential_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
+    """Potentials of a group."""
+    return data.StructLayout(
+        {"potential": data.ArrayLayout(signed(config.potential_bits), lanes), "keep": lanes, "last": 1}
+    )
+
+
+def softmax_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
+    """A group after the softmax.
+
+    Per lane: ``term`` e, ``activity`` q and ``probability``, the same with ``prob_frac`` fraction bits. Per group, the
+    same in each of its beats: ``total`` of the terms, ``reciprocal`` r, and ``best``, the index of the largest
+    potential. Lanes without a neuron are 0.
+    """
+    return data.StructLayout(
+        {
+            "term": data.ArrayLayout(EXP_FRAC + 1, lanes),
+            "activity": data.ArrayLayout(config.activity.bits, lanes),
+            "probability": data.ArrayLayout(config.probability.bits, lanes),
+            "keep": lanes,
+            "last": 1,
+            "total": total_bits(config),
+            "reciprocal": RECIPROCAL_FRAC + 1,
+            "best": winner_bits(config),
+        }
+    )
