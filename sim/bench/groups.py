@@ -56,7 +56,7 @@ def random_potentials(config: DeviceConfig, rng: random.Random, size: int) -> li
         values = [centre + round(rng.uniform(-spread, spread) * octave) for _ in range(size)]
         return [min(max(value, low), high) for value in values]
 
-    kind = rng.randrange(7)
+    kind = rng.randrange(8)
     if kind == 0:  # anything the format holds
         return [rng.randint(low, high) for _ in range(size)]
     if kind == 1:  # the ends of the format
@@ -68,8 +68,15 @@ def random_potentials(config: DeviceConfig, rng: random.Random, size: int) -> li
         lift = rng.choice((EXP_FRAC, EXP_FRAC + 1)) * octave + rng.randint(-2, 2)
         values[rng.randrange(size)] += lift
         return [min(max(value, low), high) for value in values]
+    if kind == 4:  # depths halfway between two steps of the table, and next to that
+        step = 1 << max(config.potential_frac - config.exp_index_bits, 1)
+        top = rng.randint(low // 2, high)
+        steps = [rng.randrange((EXP_FRAC + 1) << rng.randrange(config.exp_index_bits + 1)) for _ in range(size - 1)]
+        values = [top, *(max(top - count * step - step // 2 + rng.randint(-1, 1), low) for count in steps)]
+        rng.shuffle(values)
+        return values
     # a close, a usual and a wide race, somewhere in the format
-    return near(rng.randint(low, high) >> rng.randrange(8), (0.01, 3.0, 16.0)[kind - 4])
+    return near(rng.randint(low, high) >> rng.randrange(8), (0.01, 3.0, 16.0)[kind - 5])
 
 
 def trained_potentials(config: DeviceConfig, policy: str, decisions: int) -> list[list[int]]:
