@@ -254,8 +254,9 @@ class Softmax(wiring.Component):
                 *delay(beat),
                 *delay(of_group),
             ]
+        # No product exceeds 1.0 (a test tries every sum), so golden's limit needs no logic.
         for lane in range(lanes):
-            scaled = Signal(EXP_FRAC + RECIPROCAL_FRAC + 2, name=f"scaled{lane}")
+            scaled = Signal(EXP_FRAC + RECIPROCAL_FRAC + 1, name=f"scaled{lane}")
             aligned = Signal.like(scaled, name=f"aligned{lane}")
             m.d.comb += aligned.eq(scaled >> of_group[1].place)
             with m.If(release):
@@ -268,5 +269,5 @@ class Softmax(wiring.Component):
                     output[lane].eq(register),
                 ]
                 with m.If(release):
-                    m.d.sync += register.eq(Mux(rounded[-1], 1 << frac, rounded))
+                    m.d.sync += register.eq(rounded)
         return m

@@ -6,10 +6,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from golden.config import DeviceConfig
+from golden.config import EXP_FRAC, RECIPROCAL_FRAC, RECIPROCAL_REMAINDER_BITS, DeviceConfig
 from golden.errors import SvpgError
+from golden.tables import reciprocal_table
 from hdl.softmax import Softmax
 from sim.bench.run import run
 
@@ -68,6 +70,21 @@ def random_config(rng: random.Random) -> DeviceConfig:
             return DeviceConfig(**fields)
         except SvpgError:
             continue
+
+
+def test_no_activity_exceeds_one_even_without_a_limit() -> None:
+    """The hardware leaves golden's limit out: the largest term over every sum it can be part of."""
+    totals = np.arange(1 << EXP_FRAC, (64 << EXP_FRAC) + 1, dtype=np.int64)
+    exponent = np.frexp(totals)[1].astype(np.int64) - 1
+    mantissa = (totals << 16) >> exponent
+    base, slope = reciprocal_table()
+    index = mantissa >> RECIPROCAL_REMAINDER_BITS & 63
+    remainder = mantissa & ((1 << RECIPROCAL_REMAINDER_BITS) - 1)
+    r = base[index] - (slope[index] * remainder >> RECIPROCAL_REMAINDER_BITS)
+    for frac in range(4, 17):
+        shift = RECIPROCAL_FRAC + exponent - frac
+        rounded = ((r << EXP_FRAC) + (1 << (shift - 1))) >> shift
+        assert rounded.max() == 1 << frac
 
 
 @pytest.mark.slow
