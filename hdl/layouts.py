@@ -6,6 +6,7 @@ neuron; lanes fill from 0, and only the last beat of a group, marked ``last``, m
 
 from __future__ import annotations
 
+import enum
 import math
 
 from amaranth import signed
@@ -32,6 +33,50 @@ def winner_bits(config: DeviceConfig) -> int:
 def total_bits(config: DeviceConfig) -> int:
     """Bits of a group's sum of softmax terms, each at most 1.0."""
     return (largest_group(config) << EXP_FRAC).bit_length()
+
+
+def word_index(config: DeviceConfig) -> range:
+    """Numbers of the words of a row; at least two, because a signal without bits is not Verilog."""
+    return range(max(config.row_words, 2))
+
+
+class Scan(enum.IntFlag):
+    """Groups whose potentials are wanted."""
+
+    NONE = 0
+    HIDDEN = 1
+    ACTION = 2
+    ALL = 3
+
+
+def event_bits(config: DeviceConfig) -> int:
+    """Bits of an event's value: an observation, or twice a change of activity by up to 1.0 either way."""
+    observation = config.obs_bits + config.drive_frac - config.obs_frac
+    largest_move = 2 << config.drive_frac
+    return max(observation, largest_move.bit_length() + 1)
+
+
+def event(config: DeviceConfig) -> data.StructLayout:
+    """An event: the row of ``source`` times ``value`` enters the potentials.
+
+    Sources count as the rows of the weight matrix do; source P, one beyond, is the bias: it sets the potentials, and
+    takes the value 1.0. ``scan`` asks for the potentials of some groups (:class:`Scan`) as they are after this event.
+    An event of value 0 does nothing else.
+    """
+    return data.StructLayout(
+        {"source": range(config.sources + 1), "value": signed(event_bits(config)), "scan": Scan.ALL.bit_length()}
+    )
+
+
+def row_word(config: DeviceConfig) -> data.StructLayout:
+    """A word of ``config.lanes`` weights: columns ``word`` * lanes and on of row ``row``, the biases being row P."""
+    return data.StructLayout(
+        {
+            "row": range(config.sources + 1),
+            "word": word_index(config),
+            "weight": data.ArrayLayout(signed(config.weight_bits), config.lanes),
+        }
+    )
 
 
 def potential_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:

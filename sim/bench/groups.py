@@ -118,6 +118,12 @@ def potential_beats(config: DeviceConfig, potential: list[int], lanes: int, rng:
     ]
 
 
+def only_neurons(beat: dict[str, Any]) -> dict[str, Any]:
+    """A beat of potentials with 0 where no neuron is."""
+    kept = [value if beat["keep"] >> lane & 1 else 0 for lane, value in enumerate(beat["potential"])]
+    return {**beat, "potential": kept}
+
+
 def softmax_beats(group: Group, lanes: int) -> list[dict[str, Any]]:
     """A group as the beats that leave the softmax."""
     parts = [beats_of(values, lanes) for values in (group.term, group.activity, group.probability)]

@@ -70,11 +70,19 @@ class Source:
 
 
 class Sink:
-    """Watches one output stream: order, values, and that an offer stays as it is until it is taken."""
+    """Watches one output stream: order, values, and that an offer stays as it is until it is taken.
 
-    def __init__(self, dut: Any, name: str, codec: Codec, flow: Flow) -> None:
+    Parameters
+    ----------
+    view: what of a payload is compared with what is expected; all of it unless told.
+    """
+
+    def __init__(
+        self, dut: Any, name: str, codec: Codec, flow: Flow, view: Callable[[Any], Any] = lambda value: value
+    ) -> None:
         self._valid, self._ready = getattr(dut, f"{name}__valid"), getattr(dut, f"{name}__ready")
         self._payload, self._codec, self._flow = getattr(dut, f"{name}__payload"), codec, flow
+        self._view = view
         self._expected: deque[Any] = deque()
         self._held: int | None = None
         self._taking = False
@@ -105,7 +113,7 @@ class Sink:
         assert self._held in (None, bits), f"{self.name}: an offer changed in cycle {cycle}"
         self._held = None if self._taking else bits
         if self._taking:
-            number, value = len(self.cycles), self._codec.unpack(bits)
+            number, value = len(self.cycles), self._view(self._codec.unpack(bits))
             assert self._expected, f"{self.name}: unexpected payload {number} in cycle {cycle}: {value}"
             expected = self._expected.popleft()
             assert value == expected, f"{self.name}: payload {number} in cycle {cycle}\n got {value}\nneed {expected}"
@@ -143,9 +151,9 @@ class Bench:
         self._sources.append(Source(self.dut, name, self._codec(name), flow or steady(), self.rng))
         return self._sources[-1]
 
-    def sink(self, name: str, flow: Flow | None = None) -> Sink:
+    def sink(self, name: str, flow: Flow | None = None, view: Callable[[Any], Any] = lambda value: value) -> Sink:
         """A monitor of the output stream ``name``; steady unless told."""
-        self._sinks.append(Sink(self.dut, name, self._codec(name), flow or steady()))
+        self._sinks.append(Sink(self.dut, name, self._codec(name), flow or steady(), view))
         return self._sinks[-1]
 
     def flow(self, is_ragged: bool) -> Flow:
