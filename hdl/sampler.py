@@ -94,7 +94,8 @@ class Sampler(wiring.Component):
                 product.eq(draw * total),
             ]
 
-        # The first lane whose running sum exceeds the threshold; `passed` once an earlier beat had it.
+        # The first lane whose running sum exceeds the threshold; `passed` once an earlier
+        # beat had it: running sums never fall, so that beat's last lane hit as well.
         running = Signal(width)
         position = Signal(index)
         passed = Signal()
@@ -111,7 +112,7 @@ class Sampler(wiring.Component):
                 m.d.sync += [
                     running.eq(Mux(last[1], 0, running + upto[-1])),
                     position.eq(Mux(last[1], 0, position + lanes)),
-                    passed.eq(~last[1] & (passed | hits.any())),
+                    passed.eq(~last[1] & hits[-1]),
                 ]
                 with m.If(greedy[1]):
                     m.d.sync += winner.eq(best[1])
