@@ -1,0 +1,107 @@
+"""Payloads that components hand to each other.
+
+A group travels as consecutive *beats* of ``lanes`` neurons, in order. Bit i of ``keep`` tells that lane i holds a
+neuron; lanes fill from 0, and only the last beat of a group, marked ``last``, may hold fewer than ``lanes``.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+
+from amaranth import signed
+from amaranth.lib import data
+
+from golden.config import EXP_FRAC, RECIPROCAL_FRAC, DeviceConfig
+
+
+def largest_group(config: DeviceConfig) -> int:
+    """Neurons of the largest group, the action group included."""
+    return max(config.group_size, config.actions)
+
+
+def group_beats(config: DeviceConfig, lanes: int) -> int:
+    """Beats of the largest group."""
+    return math.ceil(largest_group(config) / lanes)
+
+
+def winner_bits(config: DeviceConfig) -> int:
+    """Bits of an index within a group."""
+    return (largest_group(config) - 1).bit_length()
+
+
+def total_bits(config: DeviceConfig) -> int:
+    """Bits of a group's sum of softmax terms, each at most 1.0."""
+    return (largest_group(config) << EXP_FRAC).bit_length()
+
+
+def word_index(config: DeviceConfig) -> range:
+    """Numbers of the words of a row; at least two, because a signal without bits is not Verilog."""
+    return range(max(config.row_words, 2))
+
+
+class Scan(enum.IntFlag):
+    """Groups whose potentials are wanted."""
+
+    NONE = 0
+    HIDDEN = 1
+    ACTION = 2
+    ALL = 3
+
+
+def event_bits(config: DeviceConfig) -> int:
+    """Bits of an event's value: an observation, or twice a change of activity by up to 1.0 either way."""
+    observation = config.obs_bits + config.drive_frac - config.obs_frac
+    largest_move = 2 << config.drive_frac
+    return max(observation, largest_move.bit_length() + 1)
+
+
+def event(config: DeviceConfig) -> data.StructLayout:
+    """An event: the row of ``source`` times ``value`` enters the potentials.
+
+    Sources count as the rows of the weight matrix do; source P, one beyond, is the bias: it sets the potentials, and
+    takes the value 1.0. ``scan`` asks for the potentials of some groups (:class:`Scan`) as they are after this event.
+    An event of value 0 does nothing else.
+    """
+    return data.StructLayout(
+        {"source": range(config.sources + 1), "value": signed(event_bits(config)), "scan": Scan.ALL.bit_length()}
+    )
+
+
+def row_word(config: DeviceConfig) -> data.StructLayout:
+    """A word of ``config.lanes`` weights: columns ``word`` * lanes and on of row ``row``, the biases being row P."""
+    return data.StructLayout(
+        {
+            "row": range(config.sources + 1),
+            "word": word_index(config),
+            "weight": data.ArrayLayout(signed(config.weight_bits), config.lanes),
+        }
+    )
+
+
+def potential_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
+    """Potentials of a group."""
+    return data.StructLayout(
+        {"potential": data.ArrayLayout(signed(config.potential_bits), lanes), "keep": lanes, "last": 1}
+    )
+
+
+def softmax_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
+    """A group after the softmax.
+
+    Per lane: ``term`` e, ``activity`` q and ``probability``, the same with ``prob_frac`` fraction bits. Per group, the
+    same in each of its beats: ``total`` of the terms, ``reciprocal`` r, and ``best``, the index of the largest
+    potential. Lanes without a neuron are 0.
+    """
+    return data.StructLayout(
+        {
+            "term": data.ArrayLayout(EXP_FRAC + 1, lanes),
+            "activity": data.ArrayLayout(config.activity.bits, lanes),
+            "probability": data.ArrayLayout(config.probability.bits, lanes),
+            "keep": lanes,
+            "last": 1,
+            "total": total_bits(config),
+            "reciprocal": RECIPROCAL_FRAC + 1,
+            "best": winner_bits(config),
+        }
+    )

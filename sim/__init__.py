@@ -1,0 +1,1 @@
+"""Simulation: compiled models of the components and the benches that compare them with ``golden``."""

