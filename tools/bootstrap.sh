@@ -47,7 +47,7 @@ install_system() {
   fi
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
   if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; then
-    echo "svpg: apt-get could not install $*; install CPython 3.11 to 3.14 with venv and name it: make PYTHON=..." >&2
+    echo "svpg: apt-get could not install $*; install it another way, then try again (make PYTHON=... names a CPython)" >&2
     exit 2
   fi
 }
@@ -83,4 +83,13 @@ echo "svpg: installing into .venv (a few minutes the first time)" >&2
 "${pip[@]}" --no-deps --no-build-isolation --editable .
 
 rm -f .venv/.stamp-* "$incomplete"
+
+# Verilator's models are compiled with the system's C++ compiler.
+missing=()
+command -v g++ >/dev/null || missing+=(g++)
+command -v perl >/dev/null || missing+=(perl)
+echo '#include <zlib.h>' | g++ -E -x c++ - >/dev/null 2>&1 || missing+=(zlib1g-dev)
+if [ "${#missing[@]}" -gt 0 ]; then
+  install_system "${missing[@]}"
+fi
 touch "$stamp"
