@@ -10,6 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
+from golden.errors import SvpgError
 from hdl.layouts import Scan, event, event_bits, potential_beat, row_word, word_index
 from hdl.pipeline import delay
 
@@ -56,7 +57,7 @@ class EventEngine(wiring.Component):
     Parameters
     ----------
     config: sizes, formats, ``lanes`` weights per word.
-    scan_lanes: neurons per beat of potentials.
+    scan_lanes: neurons per beat of potentials, at most ``config.lanes``, so that a beat lies in two words at most.
 
     Members
     -------
@@ -72,6 +73,10 @@ class EventEngine(wiring.Component):
     """Cycles from an event of one word that asks for potentials to the first beat of them."""
 
     def __init__(self, config: DeviceConfig, *, scan_lanes: int) -> None:
+        if not 1 <= scan_lanes <= config.lanes:
+            raise SvpgError(
+                f"scan_lanes = {scan_lanes} is not possible; give 1 to {config.lanes}, the lanes of a row word"
+            )
         self.config, self.scan_lanes = config, scan_lanes
         super().__init__(
             {

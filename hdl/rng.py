@@ -56,7 +56,8 @@ class DrawGenerator(wiring.Component):
         m = Module()
         steps = ROUNDS // self.rounds_per_cycle
         busy, done = Signal(), Signal()
-        step = Signal(range(steps))
+        # At least one bit, because a signal without bits is not Verilog.
+        step = Signal(range(max(steps, 2)))
         words = [Signal(WORD, name=f"x{i}") for i in range(2)]
         # keys[0] belongs to the last injection; they rotate, so that the next needs keys[1] and keys[2].
         keys = [Signal(WORD, name=f"k{i}") for i in range(3)]

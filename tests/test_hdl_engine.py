@@ -7,6 +7,7 @@ import random
 import pytest
 
 from golden.config import REMOVABLE, DeviceConfig
+from golden.errors import SvpgError
 from hdl.engine import EventEngine, scan_beats
 from sim.bench.run import run
 
@@ -46,12 +47,18 @@ def test_potentials_equal_golden_with_connections_removed(removed: str) -> None:
         lanes=rng.randint(1, 9),
         removed=removed,
     )
-    check(config, rng.randint(1, 6), decisions=20, events=150, seed=2)
+    check(config, rng.randint(1, config.lanes), decisions=20, events=150, seed=2)
 
 
 @pytest.mark.slow
 def test_potentials_of_the_pendulum_net_equal_golden() -> None:
     check(PENDULUM, 4, decisions=20, events=150, seed=3)
+
+
+@pytest.mark.parametrize("scan_lanes", [0, 5])
+def test_beats_that_do_not_fit_are_refused(scan_lanes: int) -> None:
+    with pytest.raises(SvpgError, match="give 1 to 4"):
+        EventEngine(MANY_WORDS, scan_lanes=scan_lanes)
 
 
 def test_a_scan_covers_every_neuron_once_in_order() -> None:
