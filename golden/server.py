@@ -28,6 +28,7 @@ from golden.protocol import (
     header,
     info_values,
     pack,
+    parse_header,
     response_fields,
     unpack,
 )
@@ -99,8 +100,7 @@ class FrameServer:
 
     def _answer(self, frames: Words) -> Words:
         """Responses, flat, to frames of one length that have the same header, (n, length)."""
-        first = int(frames[0, 0]) & (LAST - 1)
-        code, flags = first & ((1 << HEADER_BITS) - 1), first >> HEADER_BITS
+        code, flags = parse_header(int(frames[0, 0]))
         if code not in tuple(Command):
             return refusals(code, np.full(len(frames), Status.COMMAND))
         command = Command(code)
