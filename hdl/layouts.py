@@ -68,15 +68,19 @@ def event(config: DeviceConfig) -> data.StructLayout:
     )
 
 
+def row_weights(config: DeviceConfig) -> data.ArrayLayout:
+    """The ``config.lanes`` weights of a row word, lowest column first."""
+    return data.ArrayLayout(signed(config.weight_bits), config.lanes)
+
+
+def row_place(config: DeviceConfig) -> data.StructLayout:
+    """Where a row word lies: columns ``word`` * lanes and on of row ``row``, the biases being row P."""
+    return data.StructLayout({"row": range(config.sources + 1), "word": word_index(config)})
+
+
 def row_word(config: DeviceConfig) -> data.StructLayout:
-    """A word of ``config.lanes`` weights: columns ``word`` * lanes and on of row ``row``, the biases being row P."""
-    return data.StructLayout(
-        {
-            "row": range(config.sources + 1),
-            "word": word_index(config),
-            "weight": data.ArrayLayout(signed(config.weight_bits), config.lanes),
-        }
-    )
+    """A row word: its place as in :func:`row_place`, and its weights."""
+    return data.StructLayout({**dict(row_place(config).members), "weight": row_weights(config)})
 
 
 def potential_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
