@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
-from hdl.layouts import Scan, event, event_bits, potential_beat, row_word, word_index
+from hdl.layouts import Scan, event, event_bits, potential_beat, word_index
+from hdl.memory import FETCH_LATENCY, fetch_signature, row_address
 from hdl.pipeline import delay
 
 COUNTER_BITS = 32
@@ -39,20 +40,24 @@ def scan_beats(config: DeviceConfig, lanes: int) -> list[ScanBeat]:
 
 
 class EventEngine(wiring.Component):
-    """Weights, potentials, and the multipliers that bring events from the first into the second.
+    """Potentials, and the multipliers that bring weight rows into them.
 
     Golden twins: :func:`golden.kernels.add_event`, and the drive by the biases in :func:`golden.kernels.feed_forward`;
     ``events`` and ``row_words`` count as golden does. Every value of the event's format is allowed; sums wrap as the
-    contract says.
+    contract says. After a reset the first event must be that of the biases.
 
     One row word enters the potentials in every cycle, whatever the mixture of events, as long as events are offered; an
-    event that reaches no column, or has the value 0, costs one cycle. Events wait while potentials are scanned.
+    event that reaches no column, or has the value 0, costs one cycle.
+
+    Each word of potentials lies in two banks, so events go on while potentials are scanned: a scan shows them as they
+    were after the event that asked for it, and what enters later goes into the other bank. Only an event that asks for
+    a scan waits, until the scan before has read its last potentials.
 
     The first beat of a scan comes :attr:`latency` + w - 1 cycles after the event that asks for it is taken, w being the
     words of that event's span; after an event of no word, :attr:`latency` - 2 cycles if nothing else is in work. The
     other beats follow without a pause.
 
-    Multipliers: ``config.lanes``, between registers behind the weight memory.
+    Multipliers: ``config.lanes``, between registers.
 
     Parameters
     ----------
@@ -61,15 +66,14 @@ class EventEngine(wiring.Component):
 
     Members
     -------
-    load: In(stream of :func:`hdl.layouts.row_word`); always ready, but for times when no event is in work.
-    events: In(stream of :func:`hdl.layouts.event`).
+    fetch: Out(:func:`hdl.memory.fetch_signature`); row words of the parameter memory.
+    events: In(stream of :func:`hdl.layouts.event`); ``ready`` depends on whether the event asks for a scan.
     beats: Out(stream of :func:`hdl.layouts.potential_beat`); lanes without a neuron hold anything.
-    event_count, word_count: Out; events and row words since the last bias event, which does not count.
-    cycle_count, stall_count: Out; cycles since then, and those of them in which an event waited or was in work, but no
-        word was read.
+    event_count, word_count: Out; events and row words since the last bias event was taken, which does not count.
+    stall_count: Out; cycles since then in which an event with words was offered and no row word was read.
     """
 
-    latency = 6
+    latency = FETCH_LATENCY + 4
     """Cycles from an event of one word that asks for potentials to the first beat of them."""
 
     def __init__(self, config: DeviceConfig, *, scan_lanes: int) -> None:
@@ -80,38 +84,29 @@ class EventEngine(wiring.Component):
         self.config, self.scan_lanes = config, scan_lanes
         super().__init__(
             {
-                "load": In(stream.Signature(row_word(config))),
+                "fetch": Out(fetch_signature(config)),
                 "events": In(stream.Signature(event(config))),
                 "beats": Out(stream.Signature(potential_beat(config, scan_lanes))),
                 "event_count": Out(COUNTER_BITS),
                 "word_count": Out(COUNTER_BITS),
-                "cycle_count": Out(COUNTER_BITS),
                 "stall_count": Out(COUNTER_BITS),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, lanes, words = self.config, self.config.lanes, self.config.row_words
-        weights = data.ArrayLayout(signed(config.weight_bits), lanes)
+        config, lanes = self.config, self.config.lanes
+        index = word_index(config)
         potentials = data.ArrayLayout(signed(config.potential_bits), lanes)
-        m.submodules.weight = weight = Memory(shape=weights, depth=(config.sources + 1) * words, init=[])
-        m.submodules.potential = potential = Memory(shape=potentials, depth=len(word_index(config)), init=[])
-
-        load = weight.write_port()
-        m.d.comb += [
-            self.load.ready.eq(1),
-            load.en.eq(self.load.valid),
-            load.addr.eq(self.load.payload.row * words + self.load.payload.word),
-            load.data.eq(self.load.payload.weight),
-        ]
+        # An address is a word and, above it, its bank.
+        m.submodules.potential = potential = Memory(shape=potentials, depth=2 << (len(index) - 1).bit_length(), init=[])
 
         # --- the span of an event's source --------------------------------------------------------------
         offered = self.events.payload
         spans = [(low, high) for low, high in config.spans.tolist()]
-        is_bias = Signal()
-        some, first_word, last_word = Signal(), Signal(word_index(config)), Signal(word_index(config))
-        m.d.comb += is_bias.eq(offered.source == config.sources)
+        is_bias, asks = Signal(), Signal()
+        some, first_word, last_word = Signal(), Signal(index), Signal(index)
+        m.d.comb += [is_bias.eq(offered.source == config.sources), asks.eq(offered.scan != Scan.NONE)]
 
         def span(low: int, high: int) -> list[object]:
             if high <= low:
@@ -131,41 +126,39 @@ class EventEngine(wiring.Component):
 
         # --- the event in work: one word per cycle ---------------------------------------------------------
         busy, reading = Signal(), Signal()
-        address = Signal(range((config.sources + 1) * words))
-        word, final_word = Signal(word_index(config)), Signal(word_index(config))
-        value, sets = Signal(signed(event_bits(config))), Signal()
-        wanted = Signal(Scan.ALL.bit_length())
-        scanning, ends, taken = Signal(), Signal(), Signal()
+        word, final_word = Signal(index), Signal(index)
+        value, sets, asking = Signal(signed(event_bits(config))), Signal(), Signal()
+        scanning, ends, taken, issues = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             ends.eq(busy & (~reading | (word == final_word))),
-            self.events.ready.eq(~scanning & (~busy | (ends & (wanted == Scan.NONE)))),
+            issues.eq(busy & reading),
+            self.fetch.en.eq(issues),
+            self.events.ready.eq((~busy | ends) & ~(asks & scanning)),
             taken.eq(self.events.valid & self.events.ready),
         ]
         with m.If(taken):
             m.d.sync += [
                 busy.eq(1),
                 reading.eq(some),
-                address.eq(offered.source * words + first_word),
+                self.fetch.address.eq(row_address(config, offered.source, first_word)),
                 word.eq(first_word),
                 final_word.eq(last_word),
                 value.eq(offered.value),
                 sets.eq(is_bias),
-                wanted.eq(offered.scan),
+                asking.eq(asks),
             ]
         with m.Elif(ends):
             m.d.sync += busy.eq(0)
         with m.Else():
-            m.d.sync += [address.eq(address + 1), word.eq(word + 1)]
+            m.d.sync += [self.fetch.address.eq(self.fetch.address + 1), word.eq(word + 1)]
 
-        # --- memory, register, product, sum ----------------------------------------------------------------
-        issues = Signal()
-        fetch = weight.read_port()
-        m.d.comb += [issues.eq(busy & reading), fetch.addr.eq(address), fetch.en.eq(issues)]
-        valid = [Signal(name=f"valid{i}") for i in range(3)]
-        target = [Signal(word_index(config), name=f"target{i}") for i in range(3)]
-        factor = [Signal.like(value, name=f"factor{i}") for i in range(2)]
-        replaces = [Signal(name=f"replaces{i}") for i in range(3)]
-        row = Signal(weights)
+        # --- row word, product, sum ------------------------------------------------------------------------
+        # Stage i holds what was issued i + 1 cycles ago; in the last one a product enters the potentials.
+        stages = FETCH_LATENCY + 1
+        valid = [Signal(name=f"valid{i}") for i in range(stages)]
+        target = [Signal(index, name=f"target{i}") for i in range(stages)]
+        factor = [Signal.like(value, name=f"factor{i}") for i in range(stages - 1)]
+        replaces = [Signal(name=f"replaces{i}") for i in range(stages)]
         m.d.sync += [
             valid[0].eq(issues),
             target[0].eq(word),
@@ -175,21 +168,51 @@ class EventEngine(wiring.Component):
             *delay(target),
             *delay(factor),
             *delay(replaces),
-            row.eq(fetch.data),
         ]
         now, then = potential.read_port(domain="comb"), potential.write_port()
-        m.d.comb += [then.en.eq(valid[-1]), then.addr.eq(target[-1])]
+        old_bank, new_bank = Signal(), Signal()
+        m.d.comb += [
+            now.addr.eq(Cat(target[-1], old_bank)),
+            then.addr.eq(Cat(target[-1], new_bank)),
+            then.en.eq(valid[-1]),
+        ]
         for lane in range(lanes):
             product = Signal(signed(event_bits(config) + config.weight_bits), name=f"product{lane}")
-            m.d.sync += product.eq(row[lane] * factor[-1])
+            m.d.sync += product.eq(self.fetch.data[lane] * factor[-1])
             m.d.comb += then.data[lane].eq(Mux(replaces[-1], 0, now.data[lane]) + product)
+
+        # --- banks -----------------------------------------------------------------------------------------
+        # Per word, the bank of the newest sum and the bank that scans look at; sums go into the other of the latter.
+        newest, shown = Signal(len(index)), Signal(len(index))
+        next_newest, next_shown = Signal(len(index)), Signal(len(index))
+        # The end of an event that asks moves along with its last word, if it has one; the scan opens when no word that
+        # came before is left.
+        mark = [Signal(name=f"mark{i}") for i in range(stages)]
+        marks = [ends & asking, *mark]
+        words = [issues, *valid]
+        opens = Signal()
+        here = [marks[i] & ~Cat(*words[i:-1]).any() for i in range(stages)]
+        m.d.comb += [
+            opens.eq(Cat(*here, mark[-1]).any()),
+            next_newest.eq(newest),
+            next_shown.eq(Mux(opens, next_newest, shown)),
+        ]
+        with m.If(valid[-1]):
+            m.d.comb += next_newest.bit_select(target[-1], 1).eq(new_bank)
+        m.d.sync += [
+            *(later.eq(earlier & ~opens) for earlier, later in zip(marks, mark, strict=False)),
+            newest.eq(next_newest),
+            shown.eq(next_shown),
+            old_bank.eq(next_newest.bit_select(target[-2], 1)),
+            new_bank.eq(~next_shown.bit_select(target[-2], 1)),
+        ]
 
         # --- scan: a table tells where each beat lies ------------------------------------------------------
         beats = scan_beats(config, self.scan_lanes)
         hidden_beats = sum(beat.word * lanes + beat.offset < config.hidden for beat in beats)
         offsets = sorted({beat.offset for beat in beats})
         entry = data.StructLayout(
-            {"word": word_index(config), "offset": range(max(len(offsets), 2)), "keep": self.scan_lanes, "last": 1}
+            {"word": index, "offset": range(max(len(offsets), 2)), "keep": self.scan_lanes, "last": 1}
         )
         m.submodules.places = places = Memory(
             shape=entry,
@@ -206,58 +229,74 @@ class EventEngine(wiring.Component):
         )
         look = places.read_port()
         number, stop = Signal(range(len(beats) + 1)), Signal(range(len(beats)))
-        looks, found, found_final = Signal(), Signal(), Signal()
+        # Stages: the table; the words, which waits until the scan is open; the beat.
+        opened, looks, found, found_final = Signal(), Signal(), Signal(), Signal()
+        resolves, holds, holds_final, reads = Signal(), Signal(), Signal(), Signal()
+        place = Signal(entry)
         out_valid, out = Signal(), Signal(potential_beat(config, self.scan_lanes))
-        advance = Signal()
         m.d.comb += [
-            advance.eq(~out_valid | self.beats.ready),
-            # The last word may be on its way into the potentials: they are read one cycle later.
-            looks.eq(scanning & (number <= stop) & ~valid[0] & ~valid[1]),
+            reads.eq(holds & (~out_valid | self.beats.ready)),
+            resolves.eq(found & (opened | opens) & (~holds | reads)),
+            looks.eq(scanning & (number <= stop) & (~found | resolves)),
             look.addr.eq(number),
-            look.en.eq(advance),
-            now.addr.eq(Mux(found, look.data.word, target[-1])),
+            look.en.eq(looks),
             self.beats.valid.eq(out_valid),
             self.beats.payload.eq(out),
         ]
-        with m.If(ends & (wanted != Scan.NONE)):
+        with m.If(taken & asks):
             m.d.sync += [
                 scanning.eq(1),
-                number.eq(Mux(wanted & Scan.HIDDEN, 0, hidden_beats)),
-                stop.eq(Mux(wanted & Scan.ACTION, len(beats) - 1, hidden_beats - 1)),
+                opened.eq(0),
+                number.eq(Mux(offered.scan & Scan.HIDDEN, 0, hidden_beats)),
+                stop.eq(Mux(offered.scan & Scan.ACTION, len(beats) - 1, hidden_beats - 1)),
             ]
+        with m.Elif(opens):
+            m.d.sync += opened.eq(1)
+        with m.If(looks):
+            m.d.sync += [found.eq(1), found_final.eq(number == stop), number.eq(number + 1)]
+        with m.Elif(resolves):
+            m.d.sync += found.eq(0)
+
         # Columns of the word and, where a beat goes on into the next, of that.
-        columns = [now.data[lane] for lane in range(lanes)]
+        def columns_of(number: object) -> list[object]:
+            port, word, bank = potential.read_port(domain="comb"), Signal(index), Signal()
+            m.d.comb += port.addr.eq(Cat(word, bank))
+            with m.If(resolves):
+                m.d.sync += [word.eq(number), bank.eq(next_shown.bit_select(number, 1))]
+            return [port.data[lane] for lane in range(lanes)]
+
+        columns = columns_of(look.data.word)
         if any(beat.offset + beat.size > lanes for beat in beats):
-            beyond = potential.read_port(domain="comb")
-            m.d.comb += beyond.addr.eq(Mux(look.data.word == words - 1, 0, look.data.word + 1))
-            columns += [beyond.data[lane] for lane in range(lanes)]
+            following = Signal(index)
+            m.d.comb += following.eq(Mux(look.data.word == config.row_words - 1, 0, look.data.word + 1))
+            columns += columns_of(following)
         nothing = C(0, signed(config.potential_bits))
         columns += [nothing] * (offsets[-1] + self.scan_lanes - len(columns))
-        with m.If(advance):
+        with m.If(resolves):
+            m.d.sync += [holds.eq(1), holds_final.eq(found_final), place.eq(look.data)]
+        with m.Elif(reads):
+            m.d.sync += holds.eq(0)
+        with m.If(reads):
             m.d.sync += [
-                found.eq(looks),
-                found_final.eq(number == stop),
-                out_valid.eq(found),
-                out.keep.eq(look.data.keep),
-                out.last.eq(look.data.last),
+                out_valid.eq(1),
+                out.keep.eq(place.keep),
+                out.last.eq(place.last),
                 *(
-                    out.potential[lane].eq(Array(columns[offset + lane] for offset in offsets)[look.data.offset])
+                    out.potential[lane].eq(Array(columns[offset + lane] for offset in offsets)[place.offset])
                     for lane in range(self.scan_lanes)
                 ),
             ]
-            with m.If(looks):
-                m.d.sync += number.eq(number + 1)
-            with m.If(found & found_final):
+            with m.If(holds_final):
                 m.d.sync += scanning.eq(0)
+        with m.Elif(self.beats.ready):
+            m.d.sync += out_valid.eq(0)
 
         # --- counters --------------------------------------------------------------------------------------
-        waits = busy | (self.events.valid & ~self.events.ready)
         m.d.sync += [
             self.event_count.eq(self.event_count + (taken & some)),
             self.word_count.eq(self.word_count + (issues & ~sets)),
-            self.cycle_count.eq(self.cycle_count + 1),
-            self.stall_count.eq(self.stall_count + (waits & ~issues)),
+            self.stall_count.eq(self.stall_count + (self.events.valid & some & ~issues)),
         ]
         with m.If(taken & some & is_bias):
-            m.d.sync += Cat(self.event_count, self.word_count, self.cycle_count, self.stall_count).eq(0)
+            m.d.sync += Cat(self.event_count, self.word_count, self.stall_count).eq(0)
         return m

@@ -13,6 +13,10 @@ from amaranth import signed
 from amaranth.lib import data
 
 from golden.config import EXP_FRAC, RECIPROCAL_FRAC, DeviceConfig
+from golden.protocol import WORD_BITS
+
+WORD = data.StructLayout({"data": WORD_BITS, "last": 1})
+"""A word of a command or response frame (:mod:`golden.protocol`)."""
 
 
 def largest_group(config: DeviceConfig) -> int:
@@ -23,6 +27,16 @@ def largest_group(config: DeviceConfig) -> int:
 def group_beats(config: DeviceConfig, lanes: int) -> int:
     """Beats of the largest group."""
     return math.ceil(largest_group(config) / lanes)
+
+
+def hidden_beats(config: DeviceConfig, lanes: int) -> int:
+    """Beats of all hidden groups."""
+    return config.groups * math.ceil(config.group_size / lanes)
+
+
+def all_beats(config: DeviceConfig, lanes: int) -> int:
+    """Beats of all groups."""
+    return hidden_beats(config, lanes) + math.ceil(config.actions / lanes)
 
 
 def winner_bits(config: DeviceConfig) -> int:
@@ -68,15 +82,19 @@ def event(config: DeviceConfig) -> data.StructLayout:
     )
 
 
+def row_weights(config: DeviceConfig) -> data.ArrayLayout:
+    """The ``config.lanes`` weights of a row word, lowest column first."""
+    return data.ArrayLayout(signed(config.weight_bits), config.lanes)
+
+
+def row_place(config: DeviceConfig) -> data.StructLayout:
+    """Where a row word lies: columns ``word`` * lanes and on of row ``row``, the biases being row P."""
+    return data.StructLayout({"row": range(config.sources + 1), "word": word_index(config)})
+
+
 def row_word(config: DeviceConfig) -> data.StructLayout:
-    """A word of ``config.lanes`` weights: columns ``word`` * lanes and on of row ``row``, the biases being row P."""
-    return data.StructLayout(
-        {
-            "row": range(config.sources + 1),
-            "word": word_index(config),
-            "weight": data.ArrayLayout(signed(config.weight_bits), config.lanes),
-        }
-    )
+    """A row word: its place as in :func:`row_place`, and its weights."""
+    return data.StructLayout({**dict(row_place(config).members), "weight": row_weights(config)})
 
 
 def potential_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
@@ -84,6 +102,11 @@ def potential_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
     return data.StructLayout(
         {"potential": data.ArrayLayout(signed(config.potential_bits), lanes), "keep": lanes, "last": 1}
     )
+
+
+def activity_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
+    """Activities of a group."""
+    return data.StructLayout({"activity": data.ArrayLayout(config.activity.bits, lanes), "keep": lanes})
 
 
 def softmax_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:

@@ -9,6 +9,7 @@ import pytest
 from golden.config import REMOVABLE, DeviceConfig
 from golden.errors import SvpgError
 from hdl.engine import EventEngine, scan_beats
+from sim.bench.designs import EngineWithMemory
 from sim.bench.run import run
 
 PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
@@ -18,21 +19,22 @@ ONE_WORD = DeviceConfig(inputs=5, groups=2, group_size=5, actions=3, lanes=16, a
 MANY_WORDS = DeviceConfig(inputs=3, groups=3, group_size=4, actions=6, lanes=4, removed="hhsa", weight_bits=8)
 
 
-def check(config: DeviceConfig, scan_lanes: int, decisions: int, events: int, seed: int) -> None:
+def check(config: DeviceConfig, scan_lanes: int, decisions: int, events: int, resets: int, seed: int) -> None:
     run(
-        EventEngine(config, scan_lanes=scan_lanes),
+        EngineWithMemory(config, scan_lanes=scan_lanes),
         "sim.bench.engine",
         config=config,
         scan_lanes=scan_lanes,
         decisions=decisions,
         events=events,
+        resets=resets,
         seed=seed,
     )
 
 
 @pytest.mark.parametrize(("config", "scan_lanes"), [(ONE_WORD, 2), (MANY_WORDS, 3)], ids=["one-word", "many-words"])
 def test_potentials_equal_golden(config: DeviceConfig, scan_lanes: int) -> None:
-    check(config, scan_lanes, decisions=8, events=60, seed=1)
+    check(config, scan_lanes, decisions=6, events=60, resets=20, seed=1)
 
 
 @pytest.mark.slow
@@ -47,12 +49,12 @@ def test_potentials_equal_golden_with_connections_removed(removed: str) -> None:
         lanes=rng.randint(1, 9),
         removed=removed,
     )
-    check(config, rng.randint(1, config.lanes), decisions=20, events=150, seed=2)
+    check(config, rng.randint(1, config.lanes), decisions=20, events=150, resets=100, seed=2)
 
 
 @pytest.mark.slow
 def test_potentials_of_the_pendulum_net_equal_golden() -> None:
-    check(PENDULUM, 4, decisions=20, events=150, seed=3)
+    check(PENDULUM, 4, decisions=20, events=150, resets=100, seed=3)
 
 
 @pytest.mark.parametrize("scan_lanes", [0, 5])

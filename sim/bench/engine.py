@@ -1,35 +1,53 @@
-"""Bench of :class:`hdl.engine.EventEngine`."""
+"""Bench of :class:`hdl.engine.EventEngine` with its parameter memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cocotb
 
 from golden import kernels
-from hdl.engine import EventEngine
 from hdl.layouts import Scan, event_bits
 from sim.bench import groups
+from sim.bench.designs import EngineWithMemory
 from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow, Sink, Source
 
 RUN = parameters()
 CONFIG, LANES = RUN["config"], RUN["scan_lanes"]
-COMPONENT = EventEngine(CONFIG, scan_lanes=LANES)
+COMPONENT = EngineWithMemory(CONFIG, scan_lanes=LANES)
+LATENCY = COMPONENT.engine.latency
 CONSTANTS = kernels.constants(CONFIG)
 BIAS = CONFIG.sources
 LARGEST_VALUE = (1 << (event_bits(CONFIG) - 1)) - 1
 
 
+SCANS = (Scan.HIDDEN, Scan.ACTION, Scan.ALL)
+
+
+class Gate(Iterator[bool]):
+    """A flow that a test opens and shuts."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    def __next__(self) -> bool:
+        return self.open
+
+
 class Model:
     """Potentials as Python integers, and the counters, from golden's spans; drives one device."""
 
-    def __init__(self, dut: Any, events: Flow | None = None, beats: Flow | None = None) -> None:
+    def __init__(
+        self, dut: Any, events: Flow | None = None, beats: Flow | None = None, reads: Flow | None = None
+    ) -> None:
         self.bench = Bench(dut, COMPONENT, RUN["seed"])
         self.dut = dut
         self.source: Source = self.bench.source("events", events)
         self.sink: Sink = self.bench.sink("beats", beats, groups.only_neurons)
+        self.reads: Source = self.bench.source("reads", reads)
+        self.read_back: Sink = self.bench.sink("words")
         self.row: list[list[int]] = []
         self.potential = [0] * CONFIG.neurons
         self.events = self.words = 0
@@ -71,6 +89,16 @@ class Model:
             for word in range(CONFIG.row_words):
                 load.send({"row": source, "word": word, "weight": values[word * lanes : (word + 1) * lanes]})
         await self.bench.finish()
+
+    async def resume(self, model: Model) -> None:
+        """Reset, with the weights another model has loaded."""
+        self.row = model.row
+        await self.bench.reset()
+
+    def read(self, source: int, word: int) -> None:
+        """Queue the reading back of a row word."""
+        self.reads.send({"row": source, "word": word})
+        self.read_back.expect(self.row[source][word * CONFIG.lanes : (word + 1) * CONFIG.lanes])
 
     def send(self, source: int, value: int, scan: Scan = Scan.NONE) -> None:
         """Queue an event and the beats it asks for."""
@@ -117,28 +145,34 @@ class Model:
         """Sources that reach a column."""
         return [source for source in sources if self.span_words(source)]
 
-    def counters(self) -> tuple[int, int, int, int]:
-        """Events, row words, cycles, stalls as the hardware counts them."""
+    def random_events(self, count: int, asking: float) -> None:
+        """Queue events, some of which ask for a scan."""
+        rng = self.bench.rng
+        for _ in range(count):
+            scan = rng.choice(SCANS) if rng.random() < asking else Scan.NONE
+            self.send(self.random_source(), self.random_value(), scan)
+
+    def counters(self) -> tuple[int, int, int]:
+        """Events, row words, stalls as the hardware counts them."""
         dut = self.dut
-        counts = dut.event_count, dut.word_count, dut.cycle_count, dut.stall_count
-        events, words, cycles, stalls = (int(count.value) for count in counts)
-        return events, words, cycles, stalls
+        events, words, stalls = (int(count.value) for count in (dut.event_count, dut.word_count, dut.stall_count))
+        return events, words, stalls
 
 
 @cocotb.test()
 async def any_flow(dut: Any) -> None:
-    """Potentials and counts, whatever the flow on either side."""
+    """Potentials and counts, whatever the flow on either side and the share of events that ask for a scan."""
     for steady_source, steady_sink in ((True, True), (False, True), (True, False), (False, False)):
-        rng_flow = Bench(dut, COMPONENT, RUN["seed"]).flow
-        model = Model(dut, rng_flow(not steady_source), rng_flow(not steady_sink))
+        flow = Bench(dut, COMPONENT, RUN["seed"]).flow
+        model = Model(dut, flow(not steady_source), flow(not steady_sink), flow(True))
         await model.start()
         rng = model.bench.rng
         for _ in range(RUN["decisions"]):
             model.clear(rng.choice(list(Scan)))
-            for _ in range(rng.randrange(RUN["events"])):
-                scan = rng.choice((Scan.HIDDEN, Scan.ACTION, Scan.ALL)) if rng.randrange(8) == 0 else Scan.NONE
-                model.send(model.random_source(), model.random_value(), scan)
+            model.random_events(rng.randrange(RUN["events"]), rng.choice((0.02, 0.1, 0.5, 1.0)))
             model.send(rng.randrange(BIAS), 0, Scan.ALL)
+            for _ in range(rng.randrange(20)):
+                model.read(rng.randint(0, BIAS), rng.randrange(CONFIG.row_words))
             await model.bench.finish(quiet=5)
             assert model.counters()[:2] == (model.events, model.words)
 
@@ -156,7 +190,7 @@ async def one_word_per_cycle(dut: Any) -> None:
         for source in sent:
             model.send(source, LARGEST_VALUE)
         await model.bench.finish()
-        events, words, _, stalls = model.counters()
+        events, words, stalls = model.counters()
         assert (events, words, stalls) == (model.events, model.words, 0)
         # The first event was the biases'; the words of all others but the last are read between the taking of the two.
         taken = model.source.cycles
@@ -168,42 +202,136 @@ async def one_word_per_cycle(dut: Any) -> None:
 
 
 @cocotb.test()
+async def events_go_on_during_a_scan(dut: Any) -> None:
+    """While beats are not taken, events enter at one word per cycle, and the scan does not show them."""
+    for scan in SCANS:
+        gate = Gate()
+        model = Model(dut, beats=gate)
+        await model.start()
+        reaching = model.reaching(range(BIAS))
+        sent = model.bench.rng.choices(reaching, k=300) if reaching else []
+        for value in (LARGEST_VALUE, -LARGEST_VALUE - 1):
+            gate.open = False
+            model.clear(scan)
+            for source in sent:
+                model.send(source, value)
+            before = len(model.source.cycles)
+            await model.bench.until(lambda model=model: not model.source.pending)
+            taken = model.source.cycles[before:]
+            last_words = model.span_words(sent[-1]) if sent else CONFIG.row_words
+            assert taken[-1] - taken[0] == CONFIG.row_words + model.words - (last_words if sent else CONFIG.row_words)
+            await model.bench.step(last_words + LATENCY)
+            assert model.counters() == (model.events, model.words, 0)
+            assert model.sink.pending
+            gate.open = True
+            # The next scan shows all of them.
+            model.send(0, 0, Scan.ALL)
+            await model.bench.finish()
+
+
+@cocotb.test()
 async def latency(dut: Any) -> None:
-    """From an event to the potentials after it, from rest."""
+    """From an event to the potentials after it: from rest, and behind another event."""
     model = Model(dut)
     await model.start()
     model.clear()
     await model.bench.finish()
-    for source in (0, CONFIG.hidden - 1, CONFIG.hidden, CONFIG.neurons - 1, CONFIG.neurons, BIAS - 1, BIAS):
+    sources = (0, CONFIG.hidden - 1, CONFIG.hidden, CONFIG.neurons - 1, CONFIG.neurons, BIAS - 1, BIAS)
+    for source in sources:
         for value in (0, 1):
-            for scan in (Scan.HIDDEN, Scan.ACTION, Scan.ALL):
+            for scan in SCANS:
                 before = len(model.sink.cycles)
                 model.send(source, value, scan)
                 await model.bench.finish(quiet=model.bench.rng.randrange(10, 14))
                 words = model.span_words(source) if value else 0
-                expected = COMPONENT.latency + (words - 1 if words else -2)
+                expected = LATENCY + (words - 1 if words else -2)
                 cycles = model.sink.cycles[before:]
                 assert cycles[0] - model.source.cycles[-1] == expected, (source, value, scan)
                 assert cycles[-1] - cycles[0] == len(cycles) - 1, (source, value, scan)
+    for source in sources:
+        words = model.span_words(source)
+        for empty in range(4):
+            before = len(model.sink.cycles)
+            model.send(source, 1)
+            for _ in range(empty):
+                model.send(source, 0)
+            model.send(source, 0, Scan.ALL)
+            await model.bench.finish()
+            # The last sum, or the empty event itself: the later of the two opens the scan.
+            sent, asked = model.source.cycles[-empty - 2], model.source.cycles[-1]
+            summed = sent + LATENCY + words - 1 if words else 0
+            assert model.sink.cycles[before] == max(summed, asked + LATENCY - 2), (source, empty)
 
 
 @cocotb.test()
-async def cycles_and_stalls(dut: Any) -> None:
-    """What the two other counters count, cycle by cycle."""
+async def scans_follow_each_other(dut: Any) -> None:
+    """An event that asks is taken when the last beat of the scan before is out; an event that does not goes on."""
     model = Model(dut)
     await model.start()
-    model.clear()
-    await model.bench.until(lambda: not model.source.pending)
-    await model.bench.step(10)
-    assert model.counters() == (0, 0, 10, 0)
-    # An event that reaches nothing is in work for one cycle without reading.
-    model.send(0, 0)
-    await model.bench.finish(quiet=9)
-    assert model.counters() == (0, 0, 20, 1)
-    # The event behind a scan waits: one cycle for the empty event, then until the last potentials have been read.
-    model.send(0, 0, Scan.ALL)
-    model.send(0, 0)
-    await model.bench.finish(quiet=9)
-    waited = model.source.cycles[-1] - model.source.cycles[-2] - 1
-    assert waited == len(model.sink.cycles) + 2
-    assert model.counters()[3] == 1 + waited + 1
+    for scan in SCANS:
+        before = len(model.sink.cycles)
+        model.clear(scan)
+        beats = model.sink.pending
+        model.send(BIAS - 1, 1)
+        model.send(0, 1, scan)
+        await model.bench.finish()
+        first, between, second = model.source.cycles[-3:]
+        assert between == first + CONFIG.row_words
+        assert second == model.sink.cycles[before + beats - 1]
+
+
+@cocotb.test()
+async def stalls(dut: Any) -> None:
+    """What counts as a stall: a cycle in which an event with words is offered and none is read."""
+    model = Model(dut)
+    await model.start()
+    for source in model.reaching(range(BIAS)):
+        words = model.span_words(source)
+
+        async def counts(*events: tuple[int, int, Scan], expected: int) -> None:
+            model.clear()
+            await model.bench.finish(CONFIG.row_words)
+            for event in events:
+                model.send(*event)
+            await model.bench.finish(9)
+            assert model.counters() == (model.events, model.words, expected), events
+
+        await counts(expected=0)
+        # Events without words never wait for any.
+        await counts((source, 0, Scan.NONE), (source, 0, Scan.ALL), (source, 0, Scan.ALL), expected=0)
+        # From rest, the first word is read one cycle after the offer.
+        await counts((source, 1, Scan.NONE), (source, 1, Scan.NONE), expected=1)
+        # An event that does nothing takes a cycle, and so keeps the one behind it waiting.
+        await counts((source, 0, Scan.ALL), (source, 1, Scan.NONE), expected=1)
+        # A scan that is asked for waits for the one before, and with it the words of the event that asks.
+        model.clear()
+        await model.bench.finish(CONFIG.row_words)
+        model.send(source, 1, Scan.ALL)
+        model.send(source, 1, Scan.ALL)
+        await model.bench.finish(9)
+        first, second = model.source.cycles[-2:]
+        assert model.counters() == (model.events, model.words, 1 + second - first - words)
+
+
+@cocotb.test()
+async def reset_at_any_moment(dut: Any) -> None:
+    """After a reset in the middle of events and scans the next event of the biases starts anew."""
+    loaded = Model(dut)
+    await loaded.start()
+    rng = loaded.bench.rng
+    for cycles in range(RUN["resets"]):
+        flow = Bench(dut, COMPONENT, rng.getrandbits(32)).flow
+        cut = Model(dut, flow(False), flow(cycles % 2 == 1))
+        await cut.resume(loaded)
+        cut.clear(Scan.ALL)
+        cut.random_events(30, 0.2)
+        await cut.bench.step(cycles)
+        after = Model(dut)
+        await after.resume(loaded)
+        assert after.counters() == (0, 0, 0)
+        await after.bench.step(rng.randrange(3))
+        after.clear(rng.choice(SCANS))
+        after.random_events(10, 0.2)
+        after.send(0, 0, Scan.ALL)
+        await after.bench.finish(20)
+        assert after.counters()[:2] == (after.events, after.words)

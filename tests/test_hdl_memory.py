@@ -1,0 +1,49 @@
+"""The parameter memory, on Verilator."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from golden.config import DeviceConfig
+from hdl.memory import row_address, row_addresses
+from sim.bench.designs import MemoryWithFetches
+from sim.bench.run import run
+
+ONE_WORD = DeviceConfig(inputs=3, groups=1, group_size=2, actions=2, lanes=5, weight_bits=7, weight_frac=3)
+MANY_WORDS = DeviceConfig(inputs=2, groups=2, group_size=4, actions=3, lanes=4)
+
+
+def check(config: DeviceConfig, rounds: int, transfers: int, seed: int) -> None:
+    component = MemoryWithFetches(config)
+    run(component, "sim.bench.memory", config=config, rounds=rounds, transfers=transfers, seed=seed)
+
+
+@pytest.mark.parametrize("config", [ONE_WORD, MANY_WORDS], ids=["one-word", "many-words"])
+def test_row_words_are_read_as_they_were_loaded(config: DeviceConfig) -> None:
+    check(config, rounds=2, transfers=40, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_row_words_of_any_configuration(seed: int) -> None:
+    rng = random.Random(seed)
+    config = DeviceConfig(
+        inputs=rng.randint(1, 20),
+        groups=rng.randint(1, 4),
+        group_size=rng.randint(2, 9),
+        actions=rng.randint(2, 9),
+        lanes=rng.randint(1, 20),
+        weight_bits=rng.randint(4, 24),
+        weight_frac=rng.randint(0, 4),
+    )
+    check(config, rounds=10, transfers=300, seed=seed)
+
+
+def test_every_row_word_has_an_address_of_its_own() -> None:
+    for config in (ONE_WORD, MANY_WORDS):
+        found = [
+            row_address(config, row, word) for row in range(config.sources + 1) for word in range(config.row_words)
+        ]
+        assert found == list(row_addresses(config))
