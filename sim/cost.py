@@ -32,19 +32,24 @@ from hdl.softmax import SUM_LANES, queue_depth, softmax_latency
 # --- bounds ------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Latencies:
-    """The cycles of a decision in which no row word can be read, nothing in the way.
+    """What a decision costs beside its row words, in cycles.
 
     Attributes
     ----------
     start: from the start of a decision to the first row word of the biases, that cycle left out.
     turn: between the last row word before a pass and the first that the pass can cause.
     end: from the last row word before the last pass to the end of the decision.
+    spread: between the first and the last result of a pass, nothing in the way: so much later than ``turn`` says may
+        the moves of a pass come.
+    assign: from the last result of a pass to the last row word of the jump, row words apart.
     jump: from the last row word before the action group alone is scanned to the end of the decision.
     """
 
     start: int
     turn: int
     end: int
+    spread: int
+    assign: int
     jump: int
 
 
@@ -59,15 +64,22 @@ def latencies(config: DeviceConfig, options: CoreOptions) -> Latencies:
     first_beat = EventEngine.latency - 1
     softmax = softmax_latency(lanes)
     winner = Sampler.latency + 1
+    first_result = first_beat + softmax + 2 * (hidden - 1)
+    spread = all_beats(config, lanes) - 1 + 2 * max(0, action - hidden)
     return Latencies(
         start=1,
-        turn=first_beat + softmax + 2 * (hidden - 1) + Mover.latency,
-        end=first_beat + softmax + all_beats(config, lanes) - 1 + 2 * (max(hidden, action) - 1) + winner,
+        turn=first_result + Mover.latency,
+        end=first_result + spread + winner,
+        spread=spread,
+        # The winner of the last group; the pass; the beats; the last event and its word.
+        assign=winner + hidden_beats(config, lanes) + Mover.latency,
         jump=first_beat + softmax + 3 * (action - 1) + winner,
     )
 
 
-def bound(config: DeviceConfig, options: CoreOptions, row_words: int, passes: int, *, conditional: bool = False) -> int:
+def bound(
+    config: DeviceConfig, options: CoreOptions, row_words: int, passes: int, *, conditional: bool = False
+) -> int:
     """The fewest cycles in which a decision can be made: its row words and the latencies that nothing hides.
 
     Parameters
@@ -77,9 +89,43 @@ def bound(config: DeviceConfig, options: CoreOptions, row_words: int, passes: in
     conditional: the decision's policy is the conditional one.
     """
     known = latencies(config, options)
+    turns, end = (passes, known.jump) if conditional else (passes - 1, known.end)
+    return known.start + config.row_words + row_words + turns * known.turn + end
+
+
+def ceiling(config: DeviceConfig, options: CoreOptions, row_words: int, passes: int, policy: str = "sample") -> int:
+    """The most cycles that a decision can take: as if every pass made its moves with its last beat.
+
+    Parameters
+    ----------
+    config, options, row_words, passes: as for :func:`bound`.
+    policy: of the decision.
+    """
+    known = latencies(config, options)
+    conditional = policy == "conditional"
+    cycles = bound(config, options, row_words, passes, conditional=conditional)
+    cycles += (passes if conditional else passes - 1) * known.spread
     if conditional:
-        return known.start + config.row_words + row_words + passes * known.turn + known.jump
-    return known.start + config.row_words + row_words + (passes - 1) * known.turn + known.end
+        cycles += known.assign
+    if config.start == "uniform":
+        cycles += 1 + all_beats(config, options.softmax_lanes)
+    if policy != "greedy":
+        cycles += draw_wait(config, options)
+    return cycles
+
+
+def draw_wait(config: DeviceConfig, options: CoreOptions) -> int:
+    """The most cycles for which the first pass whose winners are drawn may wait for the random generator."""
+    known = latencies(config, options)
+    first_result = known.start + config.row_words + first_sampled_pass(config) * known.turn - 1
+    beats = math.ceil(config.group_size / options.softmax_lanes)
+    return max(
+        0,
+        *(
+            draw_latency(group, options.rounds_per_cycle) - first_result - group * beats
+            for group in range(config.groups + 1)
+        ),
+    )
 
 
 # --- what golden knows -------------------------------------------------------------------------------------
