@@ -87,7 +87,9 @@ class FrameServer:
         ends = np.flatnonzero(stream & LAST) + 1
         starts = np.append(0, ends)[:-1]
         if responses not in (None, ends.size):
-            raise SvpgError(f"{ends.size} command frames are whole, not the {responses} to be answered; mark last words")
+            raise SvpgError(
+                f"{ends.size} command frames are whole, not the {responses} to be answered; mark last words"
+            )
         self._pending = stream[ends[-1] if ends.size else 0 :][: self._enough].copy()
         heads, lengths = stream[starts] & (LAST - 1), ends - starts
         changes = np.flatnonzero((np.diff(heads) != 0) | (np.diff(lengths) != 0)) + 1
