@@ -12,17 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from golden import kernels, plasticity
+from golden.arguments import POLICIES, as_integers, check_infer, check_load, check_obs, check_read, check_winners
+from golden.arguments import SECTIONS as SECTIONS
+from golden.arguments import section_format as format_of
 from golden.config import CONTRACT_VERSION, DeviceConfig
 from golden.errors import SvpgError
 from golden.fixed import Format
 
 Ints = NDArray[np.int64]
 
-POLICIES = {
-    "sample": kernels.POLICY_SAMPLE,
-    "greedy": kernels.POLICY_GREEDY,
-    "conditional": kernels.POLICY_CONDITIONAL,
-}
 RULES = {
     "published": plasticity.RULE_PUBLISHED,
     "conditional": plasticity.RULE_CONDITIONAL,
@@ -33,9 +31,6 @@ OPTIMISERS = {
     "rmsprop": plasticity.OPTIMISER_RMSPROP,
     "sign": plasticity.OPTIMISER_SIGN,
 }
-
-SECTIONS = ("weight", "bias", "acc", "acc_bias", "moment", "moment_bias")
-"""Memories that ``LOAD`` and ``READ`` address, each row-major."""
 
 
 @dataclass
@@ -134,11 +129,7 @@ class Device:
 
     def section_format(self, section: str) -> Format:
         """Number format of a memory section."""
-        if section not in SECTIONS:
-            raise SvpgError(f"section {section!r} is unknown; choose one of {', '.join(SECTIONS)}")
-        return {"weight": self.config.weight, "bias": self.config.weight, "moment": self.config.moment}.get(
-            section.removesuffix("_bias"), self.config.accumulator
-        )
+        return format_of(self.config, section)
 
     def load(self, section: str, values: ArrayLike, start: int = 0) -> None:
         """``LOAD``: write raw integers into a section from flat position ``start`` on. All or nothing.
@@ -147,39 +138,16 @@ class Device:
         ------
         SvpgError: beyond the section, outside its format, or non-zero where no synapse exists.
         """
-        number_format = self.section_format(section)
+        data = check_load(self.config, section, values, start)
         memory = getattr(self, section)
-        data = np.asarray(values)
-        if data.dtype.kind not in "iu":
-            raise SvpgError(f"LOAD {section}: values must be integers, not {data.dtype}")
-        data = data.ravel()
-        if start < 0 or start + data.size > memory.size:
-            raise SvpgError(
-                f"LOAD {section}: {data.size} values from position {start} exceed the section's {memory.size}"
-            )
-        outside = int(((data < number_format.low) | (data > number_format.high)).sum())
-        if outside:
-            raise SvpgError(
-                f"LOAD {section}: {outside} values lie outside {number_format.low}..{number_format.high}; "
-                "quantise first"
-            )
         if memory.ndim == 2:
-            stray = int((data[~self.config.mask.ravel()[start : start + data.size]] != 0).sum())
-            if stray:
-                raise SvpgError(
-                    f"LOAD {section}: {stray} values are set where the device has no synapse; set them to 0"
-                )
             self._symmetric = False
         memory.ravel()[start : start + data.size] = data
 
     def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
         """``READ``: ``count`` raw integers of a section from flat position ``start``, int64 (all by default)."""
-        self.section_format(section)
-        memory = getattr(self, section).ravel()
-        stop = memory.size if count is None else start + count
-        if not 0 <= start <= stop <= memory.size:
-            raise SvpgError(f"READ {section}: positions {start}..{stop} exceed the section's {memory.size}")
-        return memory[start:stop].astype(np.int64)
+        stop = check_read(self.config, section, start, count)
+        return getattr(self, section).ravel()[start:stop].astype(np.int64)
 
     def clear_learning(self) -> None:
         """Zero the accumulators and second moments."""
@@ -205,18 +173,8 @@ class Device:
         SvpgError: wrong shapes or values.
         """
         config = self.config
-        obs, nonce = self._check_obs(obs), np.ascontiguousarray(nonce, dtype=np.uint64)
+        obs, nonce, given = check_infer(config, obs, nonce, policy, given)
         batch = obs.shape[0]
-        if nonce.shape != (batch,):
-            raise SvpgError(f"INFER: nonce has shape {nonce.shape}, expected {(batch,)}")
-        if policy not in POLICIES:
-            raise SvpgError(f"INFER: policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
-        if given is None:
-            given = self._no_winners
-        elif policy != "conditional":
-            raise SvpgError(f"INFER: hidden winners can be given with policy 'conditional' only, not {policy!r}")
-        else:
-            given = self._check_winners(given, batch, hidden_only=True)
         result = Inference(
             winners=np.empty((batch, config.groups + 1), dtype=np.int64),
             prob_raw=np.empty((batch, config.actions), dtype=np.int64),
@@ -233,8 +191,8 @@ class Device:
             obs,
             nonce,
             POLICIES[policy],
-            given,
-            given is not self._no_winners,
+            self._no_winners if given is None else given,
+            given is not None,
             result.winners,
             result.prob_raw,
             result.q_raw,
@@ -259,10 +217,10 @@ class Device:
         ------
         SvpgError: wrong shapes or values.
         """
-        obs = self._check_obs(obs)
+        obs = check_obs(self.config, obs)
         batch = obs.shape[0]
-        winners = self._check_winners(winners, batch, hidden_only=False)
-        modulator = _integers("modulator", modulator)
+        winners = check_winners(self.config, winners, batch, hidden_only=False)
+        modulator = as_integers("modulator", modulator)
         number_format = self.config.modulator
         if modulator.shape != (batch,):
             raise SvpgError(f"LEARN: modulator has shape {modulator.shape}, expected {(batch,)}")
@@ -343,7 +301,7 @@ class Device:
                 config.weight.high,
             )
 
-    # --- argument checks ---------------------------------------------------------------------------
+    # --- state checks ------------------------------------------------------------------------------
     def _require_symmetry(self, transaction: str) -> None:
         """Learning keeps symmetric memories symmetric; after a ``LOAD`` they are looked at once."""
         if self._symmetric:
@@ -356,36 +314,6 @@ class Device:
                     f"{transaction}: the recurrent rows of {section} are not symmetric; LOAD them symmetric"
                 )
         self._symmetric = True
-
-    def _check_obs(self, obs: Ints) -> Ints:
-        obs = _integers("observations", obs)
-        number_format = self.config.obs
-        if obs.ndim != 2 or obs.shape[1] != self.config.inputs:
-            raise SvpgError(f"observations have shape {obs.shape}, expected (batch, {self.config.inputs})")
-        if obs.size and (obs.min() < number_format.low or obs.max() > number_format.high):
-            raise SvpgError(f"raw observations lie outside {number_format.low}..{number_format.high}")
-        return obs
-
-    def _check_winners(self, winners: Ints, batch: int, hidden_only: bool) -> Ints:
-        config = self.config
-        winners = _integers("winners", winners)
-        if winners.shape != (batch, config.groups + 1):
-            raise SvpgError(f"winners have shape {winners.shape}, expected {(batch, config.groups + 1)}")
-        sizes = np.append(np.full(config.groups, config.group_size), config.actions)
-        wrong = (winners < 0) | (winners >= sizes)
-        if hidden_only:
-            wrong[:, -1] = False
-        if wrong.any():
-            raise SvpgError(f"winners: {int(wrong.sum())} indices lie outside their group; give 0..size-1")
-        return winners
-
-
-def _integers(name: str, values: ArrayLike) -> Ints:
-    """As contiguous int64; anything but integers is refused."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu":
-        raise SvpgError(f"{name} must be raw integers, not {array.dtype}; quantise first")
-    return np.ascontiguousarray(array, dtype=np.int64)
 
 
 def _container(number_format: Format) -> type[np.signedinteger]:

@@ -11,8 +11,17 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.arguments import POLICIES
 from golden.config import CONTRACT_VERSION, REMOVABLE, STARTS, DeviceConfig
+
+Ints = NDArray[np.int64]
+Words = NDArray[np.uint32]
 
 PROTOCOL_VERSION = 1
 """Changes when a frame changes its form."""
@@ -22,6 +31,9 @@ WORD_BITS = 16
 
 LAST = 1 << WORD_BITS
 """Mark of a frame's last word in arrays."""
+
+HEADER_BITS = 8
+"""Bits of the command in a header, and of the flags or the status above it."""
 
 
 class Command(enum.IntEnum):
@@ -34,22 +46,29 @@ class Command(enum.IntEnum):
 
 
 class Status(enum.IntEnum):
-    """How a command ended. Anything but ``OK`` changes nothing, and the response is the header alone.
+    """How a command ended; :data:`MEANINGS` tells what each says.
 
-    The first error in the order of the words decides; the rest of the frame is dropped.
+    Anything but ``OK`` changes nothing, and the response is the header alone. The first error in the order of the words
+    decides; the rest of the frame is dropped.
     """
 
     OK = 0
     COMMAND = 1
-    """Unknown command."""
     FLAGS = 2
-    """Flags the command does not have, or that exclude each other."""
     LENGTH = 3
-    """The frame ends before or goes on after the words the command takes."""
     ADDRESS = 4
-    """A row or word that does not exist."""
     VALUE = 5
-    """A value outside its format, a winner outside its group, a weight other than 0 where no synapse is."""
+
+
+MEANINGS = {
+    Status.OK: "done",
+    Status.COMMAND: "unknown command",
+    Status.FLAGS: "flags the command does not have, or that exclude each other",
+    Status.LENGTH: "the frame ends before or goes on after the words the command takes",
+    Status.ADDRESS: "a row or word that does not exist",
+    Status.VALUE: "a value outside its format, a winner outside its group, or a weight where no synapse is",
+}
+"""What each status says, for people."""
 
 
 class Section(enum.IntEnum):
@@ -60,7 +79,7 @@ class Section(enum.IntEnum):
 
 
 POLICY_FLAGS = 3
-"""Flags of ``INFER`` that hold the policy: 0 sample, 1 greedy, 2 conditional."""
+"""Flags of ``INFER`` that hold the policy, a value of :data:`golden.arguments.POLICIES`."""
 
 FLAG_GIVEN = 4
 """Flag of ``INFER``: hidden winners are given; with the conditional policy only."""
@@ -114,19 +133,156 @@ def info_values(config: DeviceConfig, softmax_lanes: int) -> dict[str, int]:
     return {**dict(zip(INFO_HEAD, head, strict=True)), **fields}
 
 
+def header(command: int, flags_or_status: int) -> int:
+    """First word of a frame."""
+    return flags_or_status << HEADER_BITS | command
+
+
+def flags_exist(command: Command, flags: int) -> bool:
+    """Whether a command has these flags."""
+    match command:
+        case Command.INFO:
+            return flags == 0
+        case Command.LOAD | Command.READ:
+            return flags in tuple(Section)
+        case Command.INFER:
+            policy = flags & POLICY_FLAGS
+            if flags & FLAG_GIVEN and policy != POLICIES["conditional"]:
+                return False
+            return flags & ~INFER_FLAGS == 0 and policy in POLICIES.values()
+
+
+# --- the words behind the header ---------------------------------------------------------------------
+@dataclass(frozen=True)
+class Field:
+    """Consecutive values of one kind within a frame.
+
+    Parameters
+    ----------
+    name: what they are.
+    count: how many.
+    bits: of a value; it takes whole words.
+    signed: two's complement, extended to whole words.
+    """
+
+    name: str
+    count: int
+    bits: int
+    signed: bool = False
+
+    @property
+    def value_words(self) -> int:
+        """Words of a value."""
+        return words_of(self.bits)
+
+    @property
+    def words(self) -> int:
+        """Words of all values."""
+        return self.count * self.value_words
+
+    def to_words(self, values: Ints) -> Ints:
+        """Values of n frames, (n, count), as words, (n, words). Of unsigned 64-bit values the bits count."""
+        if self.value_words == 1:
+            return values & (LAST - 1)
+        parts = [(values >> shift) & (LAST - 1) for shift in range(0, WORD_BITS * self.value_words, WORD_BITS)]
+        return np.stack(parts, axis=-1).reshape(len(values), -1)
+
+    def from_words(self, words: NDArray[np.integer]) -> Ints:
+        """Inverse of :meth:`to_words`; int64 (n, count), fewer if there are words for fewer whole values."""
+        size = self.value_words
+        count = words.shape[1] // size
+        values = np.zeros((len(words), count), dtype=np.int64)
+        for i in range(size):
+            values |= words[:, i : size * count : size].astype(np.int64) << (WORD_BITS * i)
+        sign = 1 << (WORD_BITS * size - 1)
+        return (values ^ sign) - sign if self.signed else values
+
+
+def command_fields(config: DeviceConfig, command: Command, flags: int) -> tuple[Field, ...]:
+    """What follows the header of a command."""
+    address = (Field("row", 1, WORD_BITS * ROW_WORDS), Field("word", 1, WORD_BITS))
+    match command:
+        case Command.INFO:
+            return ()
+        case Command.READ:
+            return address
+        case Command.LOAD:
+            return (*address, weights_field(config))
+        case Command.INFER:
+            given = (Field("given", config.groups, WORD_BITS),) if flags & FLAG_GIVEN else ()
+            return (
+                Field("nonce", 1, WORD_BITS * NONCE_WORDS),
+                Field("obs", config.inputs, config.obs_bits, signed=True),
+                *given,
+            )
+
+
+def response_fields(config: DeviceConfig, command: Command, flags: int) -> tuple[Field, ...]:
+    """What follows the header of a response of status ``OK`` to a command with these flags."""
+    match command:
+        case Command.INFO:
+            return (Field("values", len(info_values(config, 0)), 32),)
+        case Command.LOAD:
+            return ()
+        case Command.READ:
+            return (weights_field(config),)
+        case Command.INFER:
+            activity = (Field("q_raw", config.neurons, config.activity.bits),) if flags & FLAG_ACTIVITY else ()
+            return (
+                Field("iterations", 1, WORD_BITS),
+                *(Field(name, 1, WORD_BITS * COUNTER_WORDS) for name in COUNTERS),
+                Field("winners", config.groups + 1, WORD_BITS),
+                Field("prob_raw", config.actions, config.probability.bits),
+                *activity,
+            )
+
+
+def weights_field(config: DeviceConfig) -> Field:
+    """A row word of weights."""
+    return Field("weights", config.lanes, config.weight_bits, signed=True)
+
+
+def frame_words(fields: tuple[Field, ...]) -> int:
+    """Words of a frame, header included."""
+    return 1 + sum(field.words for field in fields)
+
+
+def pack(first_word: int, fields: tuple[Field, ...], values: Mapping[str, Ints], frames: int) -> Words:
+    """Frames of one kind, (frames, words): a header, then ``values`` by the names of the fields, (frames, count) each.
+
+    The last word of each is marked.
+    """
+    words = np.empty((frames, frame_words(fields)), dtype=np.uint32)
+    words[:, 0] = first_word
+    at = 1
+    for field in fields:
+        words[:, at : at + field.words] = field.to_words(values[field.name])
+        at += field.words
+    words[:, -1] |= LAST
+    return words
+
+
+def unpack(fields: tuple[Field, ...], words: Words) -> dict[str, Ints]:
+    """Inverse of :func:`pack`; of frames that are cut short, the whole values there are."""
+    values = {}
+    data = words & (LAST - 1)
+    at = 1
+    for field in fields:
+        values[field.name] = field.from_words(data[:, at : at + field.words])
+        at += field.words
+    return values
+
+
 def load_words(config: DeviceConfig) -> int:
     """Words of a ``LOAD`` frame: header, row, word number, one row word of weights."""
-    return 1 + ROW_WORDS + 1 + config.lanes * words_of(config.weight_bits)
+    return frame_words(command_fields(config, Command.LOAD, Section.WEIGHT))
 
 
 def infer_words(config: DeviceConfig, given: bool) -> int:
     """Words of an ``INFER`` frame: header, nonce, observations, and the hidden winners if they are given."""
-    return 1 + NONCE_WORDS + config.inputs * words_of(config.obs_bits) + (config.groups if given else 0)
+    return frame_words(command_fields(config, Command.INFER, FLAG_GIVEN if given else 0))
 
 
 def infer_response_words(config: DeviceConfig, activity: bool) -> int:
     """Words of the response to ``INFER``: header, iterations, counters, winners, action probabilities, activity."""
-    counters = 1 + COUNTER_WORDS * len(COUNTERS)
-    winners = config.groups + 1
-    probabilities = config.actions * words_of(config.probability.bits)
-    return 1 + counters + winners + probabilities + (config.neurons if activity else 0)
+    return frame_words(response_fields(config, Command.INFER, FLAG_ACTIVITY if activity else 0))

@@ -13,6 +13,10 @@ from amaranth import signed
 from amaranth.lib import data
 
 from golden.config import EXP_FRAC, RECIPROCAL_FRAC, DeviceConfig
+from golden.protocol import WORD_BITS
+
+WORD = data.StructLayout({"data": WORD_BITS, "last": 1})
+"""A word of a command or response frame (:mod:`golden.protocol`)."""
 
 
 def largest_group(config: DeviceConfig) -> int:
@@ -23,6 +27,16 @@ def largest_group(config: DeviceConfig) -> int:
 def group_beats(config: DeviceConfig, lanes: int) -> int:
     """Beats of the largest group."""
     return math.ceil(largest_group(config) / lanes)
+
+
+def hidden_beats(config: DeviceConfig, lanes: int) -> int:
+    """Beats of all hidden groups."""
+    return config.groups * math.ceil(config.group_size / lanes)
+
+
+def all_beats(config: DeviceConfig, lanes: int) -> int:
+    """Beats of all groups."""
+    return hidden_beats(config, lanes) + math.ceil(config.actions / lanes)
 
 
 def winner_bits(config: DeviceConfig) -> int:
@@ -88,6 +102,11 @@ def potential_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
     return data.StructLayout(
         {"potential": data.ArrayLayout(signed(config.potential_bits), lanes), "keep": lanes, "last": 1}
     )
+
+
+def activity_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
+    """Activities of a group."""
+    return data.StructLayout({"activity": data.ArrayLayout(config.activity.bits, lanes), "keep": lanes})
 
 
 def softmax_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:

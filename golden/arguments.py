@@ -1,0 +1,136 @@
+"""Checks of what is asked of a device, the same whether it is the model itself or lies behind frames.
+
+All raise :class:`SvpgError` and change nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from golden import kernels
+from golden.config import DeviceConfig
+from golden.errors import SvpgError
+from golden.fixed import Format
+
+Ints = NDArray[np.int64]
+
+SECTIONS = ("weight", "bias", "acc", "acc_bias", "moment", "moment_bias")
+"""Memories that ``LOAD`` and ``READ`` address, each row-major."""
+
+POLICIES = {
+    "sample": kernels.POLICY_SAMPLE,
+    "greedy": kernels.POLICY_GREEDY,
+    "conditional": kernels.POLICY_CONDITIONAL,
+}
+
+
+def section_format(config: DeviceConfig, section: str) -> Format:
+    """Number format of a memory section."""
+    if section not in SECTIONS:
+        raise SvpgError(f"section {section!r} is unknown; choose one of {', '.join(SECTIONS)}")
+    return {"weight": config.weight, "bias": config.weight, "moment": config.moment}.get(
+        section.removesuffix("_bias"), config.accumulator
+    )
+
+
+def section_shape(config: DeviceConfig, section: str) -> tuple[int, ...]:
+    """Shape of a memory section: (P, N), or (N,) where it belongs to the biases."""
+    section_format(config, section)
+    return (config.neurons,) if section.endswith("bias") else (config.sources, config.neurons)
+
+
+def check_load(config: DeviceConfig, section: str, values: ArrayLike, start: int) -> NDArray[np.integer]:
+    """Values of a ``LOAD`` at flat position ``start`` of a section, flat.
+
+    Raises
+    ------
+    SvpgError: beyond the section, outside its format, or non-zero where no synapse exists.
+    """
+    number_format, shape = section_format(config, section), section_shape(config, section)
+    size = int(np.prod(shape))
+    data = np.asarray(values)
+    if data.dtype.kind not in "iu":
+        raise SvpgError(f"LOAD {section}: values must be integers, not {data.dtype}")
+    data = data.ravel()
+    if start < 0 or start + data.size > size:
+        raise SvpgError(f"LOAD {section}: {data.size} values from position {start} exceed the section's {size}")
+    outside = int(((data < number_format.low) | (data > number_format.high)).sum())
+    if outside:
+        raise SvpgError(
+            f"LOAD {section}: {outside} values lie outside {number_format.low}..{number_format.high}; quantise first"
+        )
+    if len(shape) == 2:
+        stray = int((data[~config.mask.ravel()[start : start + data.size]] != 0).sum())
+        if stray:
+            raise SvpgError(f"LOAD {section}: {stray} values are set where the device has no synapse; set them to 0")
+    return data
+
+
+def check_read(config: DeviceConfig, section: str, start: int, count: int | None) -> int:
+    """End of the ``count`` values (all by default) of a section from flat position ``start``.
+
+    Raises
+    ------
+    SvpgError: beyond the section.
+    """
+    size = int(np.prod(section_shape(config, section)))
+    stop = size if count is None else start + count
+    if not 0 <= start <= stop <= size:
+        raise SvpgError(f"READ {section}: positions {start}..{stop} exceed the section's {size}")
+    return stop
+
+
+def check_infer(
+    config: DeviceConfig, obs: ArrayLike, nonce: ArrayLike, policy: str, given: ArrayLike | None
+) -> tuple[Ints, NDArray[np.uint64], Ints | None]:
+    """Observations, nonces and given winners of a batch of ``INFER``, contiguous.
+
+    Raises
+    ------
+    SvpgError: wrong shapes or values.
+    """
+    obs, nonce = check_obs(config, obs), np.ascontiguousarray(nonce, dtype=np.uint64)
+    batch = obs.shape[0]
+    if nonce.shape != (batch,):
+        raise SvpgError(f"INFER: nonce has shape {nonce.shape}, expected {(batch,)}")
+    if policy not in POLICIES:
+        raise SvpgError(f"INFER: policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
+    if given is None:
+        return obs, nonce, None
+    if policy != "conditional":
+        raise SvpgError(f"INFER: hidden winners can be given with policy 'conditional' only, not {policy!r}")
+    return obs, nonce, check_winners(config, given, batch, hidden_only=True)
+
+
+def check_obs(config: DeviceConfig, obs: ArrayLike) -> Ints:
+    """Raw observations of a batch, (B, S)."""
+    obs = as_integers("observations", obs)
+    number_format = config.obs
+    if obs.ndim != 2 or obs.shape[1] != config.inputs:
+        raise SvpgError(f"observations have shape {obs.shape}, expected (batch, {config.inputs})")
+    if obs.size and (obs.min() < number_format.low or obs.max() > number_format.high):
+        raise SvpgError(f"raw observations lie outside {number_format.low}..{number_format.high}")
+    return obs
+
+
+def check_winners(config: DeviceConfig, winners: ArrayLike, batch: int, hidden_only: bool) -> Ints:
+    """Winners of a batch, (B, G+1); ``hidden_only`` leaves the action's out of the check."""
+    winners = as_integers("winners", winners)
+    if winners.shape != (batch, config.groups + 1):
+        raise SvpgError(f"winners have shape {winners.shape}, expected {(batch, config.groups + 1)}")
+    sizes = np.append(np.full(config.groups, config.group_size), config.actions)
+    wrong = (winners < 0) | (winners >= sizes)
+    if hidden_only:
+        wrong[:, -1] = False
+    if wrong.any():
+        raise SvpgError(f"winners: {int(wrong.sum())} indices lie outside their group; give 0..size-1")
+    return winners
+
+
+def as_integers(name: str, values: ArrayLike) -> Ints:
+    """As contiguous int64; anything but integers is refused."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu":
+        raise SvpgError(f"{name} must be raw integers, not {array.dtype}; quantise first")
+    return np.ascontiguousarray(array, dtype=np.int64)

@@ -1,0 +1,203 @@
+"""The golden device behind the frames of the protocol: the twin of the RTL's top."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.arguments import POLICIES
+from golden.config import DeviceConfig
+from golden.device import Device
+from golden.errors import SvpgError
+from golden.protocol import (
+    FLAG_GIVEN,
+    HARDWARE_COUNTERS,
+    HEADER_BITS,
+    LAST,
+    POLICY_FLAGS,
+    Command,
+    Field,
+    Ints,
+    Status,
+    Words,
+    command_fields,
+    flags_exist,
+    frame_words,
+    header,
+    info_values,
+    pack,
+    response_fields,
+    unpack,
+)
+
+POLICY_NAMES = {number: name for name, number in POLICIES.items()}
+
+
+class FrameServer:
+    """A golden device that takes command frames and gives response frames.
+
+    Consecutive frames with equal headers and lengths are worked on together, which makes batches of ``INFER`` about as
+    fast as :meth:`golden.device.Device.infer`. The counters that only hardware has are answered 0.
+
+    Parameters
+    ----------
+    config: sizes and formats.
+    softmax_lanes: answered by ``INFO``; 0 says that this is a model.
+
+    Attributes
+    ----------
+    device: the golden device; all parameters are zero at first.
+    """
+
+    def __init__(self, config: DeviceConfig, softmax_lanes: int = 0) -> None:
+        self.config = config
+        self.device = Device(config)
+        self._info = np.array([list(info_values(config, softmax_lanes).values())], dtype=np.int64)
+        self._exists = existing_weights(config)
+        # What lies beyond the longest frame cannot matter any more.
+        self._enough = 1 + max(
+            frame_words(command_fields(config, command, FLAG_GIVEN if command == Command.INFER else 0))
+            for command in Command
+        )
+        self._pending = np.zeros(0, dtype=np.uint32)
+
+    def reset(self) -> None:
+        """Forget an unfinished frame. Parameters stay."""
+        self._pending = self._pending[:0]
+
+    def exchange(self, words: NDArray[np.integer], responses: int | None = None) -> Words:
+        """Take words, give the response words of every frame that is whole with them.
+
+        Parameters
+        ----------
+        words: command frames, integer (n,), last words marked; may begin and end within a frame.
+        responses: how many frames must be whole; not checked unless told.
+
+        Raises
+        ------
+        SvpgError: no words of the protocol; another number of frames than told.
+        """
+        new = np.asarray(words)
+        if new.ndim != 1 or new.dtype.kind not in "iu" or (new.size and not 0 <= new.min() <= new.max() < 2 * LAST):
+            raise SvpgError(f"words of frames must be a flat array of integers from 0 to {2 * LAST - 1:#x}")
+        stream = np.concatenate([self._pending, new.astype(np.uint32)])
+        ends = np.flatnonzero(stream & LAST) + 1
+        starts = np.append(0, ends)[:-1]
+        self._pending = stream[ends[-1] if ends.size else 0 :][: self._enough].copy()
+        if responses not in (None, ends.size):
+            raise SvpgError(f"{ends.size} command frames are whole, {responses} responses are wanted; mark last words")
+        heads, lengths = stream[starts] & (LAST - 1), ends - starts
+        changes = np.flatnonzero((np.diff(heads) != 0) | (np.diff(lengths) != 0)) + 1
+        answers = [
+            self._answer(stream[starts[first] : ends[last - 1]].reshape(last - first, -1))
+            for first, last in itertools.pairwise([0, *changes.tolist(), ends.size])
+            if first < last
+        ]
+        return np.concatenate([np.zeros(0, dtype=np.uint32), *answers])
+
+    def _answer(self, frames: Words) -> Words:
+        """Responses, flat, to frames of one length that have the same header, (n, length)."""
+        first = int(frames[0, 0]) & (LAST - 1)
+        code, flags = first & ((1 << HEADER_BITS) - 1), first >> HEADER_BITS
+        if code not in tuple(Command):
+            return refusals(code, np.full(len(frames), Status.COMMAND))
+        command = Command(code)
+        if not flags_exist(command, flags):
+            return refusals(code, np.full(len(frames), Status.FLAGS))
+        fields = command_fields(self.config, command, flags)
+        arguments = unpack(fields, frames)
+        status = self._status(fields, arguments, *frames.shape)
+        good = status == Status.OK
+        if not good.any():
+            return refusals(code, status)
+        result = self._execute(command, flags, {name: values[good] for name, values in arguments.items()})
+        reply = response_fields(self.config, command, flags)
+        responses = np.empty((len(frames), frame_words(reply)), dtype=np.uint32)
+        responses[good] = pack(header(command, Status.OK), reply, result, int(good.sum()))
+        responses[~good, 0] = refusals(code, status[~good])
+        kept = np.ones(responses.shape, dtype=bool)
+        kept[~good, 1:] = False
+        return responses[kept]
+
+    def _status(self, fields: tuple[Field, ...], arguments: dict[str, Ints], frames: int, length: int) -> Ints:
+        """Status of each of some frames of one length, from the values that are whole.
+
+        The length comes last: a frame that ends early has no values beyond, in one that goes on all of them come first.
+        """
+        status = np.full(frames, Status.OK)
+        for field in fields:
+            wrong = self._wrong(field.name, arguments).any(axis=1)
+            status[wrong & (status == Status.OK)] = Status.ADDRESS if field.name in ("row", "word") else Status.VALUE
+        if length != frame_words(fields):
+            status[status == Status.OK] = Status.LENGTH
+        return status
+
+    def _wrong(self, name: str, arguments: dict[str, Ints]) -> NDArray[np.bool_]:
+        """Which values of a field the device does not take, as far as those before them are right."""
+        config, values = self.config, arguments[name]
+        match name:
+            case "row":
+                return values > config.sources
+            case "word":
+                return values >= config.row_words
+            case "obs":
+                return (values < config.obs.low) | (values > config.obs.high)
+            case "given":
+                return values >= config.group_size
+            case "weights" if values.size:
+                row, word = (
+                    np.minimum(arguments["row"], config.sources),
+                    np.minimum(arguments["word"], config.row_words - 1),
+                )
+                exists = self._exists[row[:, 0], word[:, 0], : values.shape[1]]
+                return (values < config.weight.low) | (values > config.weight.high) | ((values != 0) & ~exists)
+        return np.zeros(values.shape, dtype=bool)
+
+    def _execute(self, command: Command, flags: int, arguments: dict[str, Ints]) -> dict[str, Ints]:
+        """Results of frames that are right, one after the other."""
+        match command:
+            case Command.INFO:
+                return {"values": self._info}
+            case Command.LOAD:
+                for row, word, weights in zip(*(arguments[name] for name in ("row", "word", "weights")), strict=True):
+                    section, start, count = self._span(int(row[0]), int(word[0]))
+                    self.device.load(section, weights[:count], start)
+                return {}
+            case Command.READ:
+                words = np.zeros((len(arguments["row"]), self.config.lanes), dtype=np.int64)
+                for i, (row, word) in enumerate(zip(arguments["row"], arguments["word"], strict=True)):
+                    section, start, count = self._span(int(row[0]), int(word[0]))
+                    words[i, :count] = self.device.read(section, start, count)
+                return {"weights": words}
+            case Command.INFER:
+                nonce = arguments["nonce"][:, 0].view(np.uint64)
+                given = None
+                if flags & FLAG_GIVEN:
+                    # The device takes winners of all groups and does not look at the action's.
+                    given = np.pad(arguments["given"], ((0, 0), (0, 1)))
+                result = self.device.infer(arguments["obs"], nonce, POLICY_NAMES[flags & POLICY_FLAGS], given)
+                hardware = {name: np.zeros(len(nonce), dtype=np.int64) for name in HARDWARE_COUNTERS}
+                return {name: values.reshape(len(nonce), -1) for name, values in (vars(result) | hardware).items()}
+
+    def _span(self, row: int, word: int) -> tuple[str, int, int]:
+        """Section, flat start and count of the columns in a row word."""
+        first = word * self.config.lanes
+        count = min(self.config.lanes, self.config.neurons - first)
+        if row == self.config.sources:
+            return "bias", first, count
+        return "weight", row * self.config.neurons + first, count
+
+
+def existing_weights(config: DeviceConfig) -> NDArray[np.bool_]:
+    """Weights of the row words that may be other than 0, (P + 1, row words, lanes): synapses and, in row P, biases."""
+    exists = np.zeros((config.sources + 1, config.row_words * config.lanes), dtype=bool)
+    exists[: config.sources, : config.neurons] = config.mask
+    exists[config.sources, : config.neurons] = True
+    return exists.reshape(config.sources + 1, config.row_words, config.lanes)
+
+
+def refusals(code: int, status: Ints) -> Words:
+    """Responses without a body, one word each."""
+    return (header(code, 0) | (status << HEADER_BITS) | LAST).astype(np.uint32)

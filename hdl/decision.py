@@ -1,0 +1,312 @@
+"""One decision from observations to winners: the transaction ``INFER`` (docs/numerics.md, "Inference")."""
+
+from __future__ import annotations
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from golden.config import DeviceConfig
+from golden.kernels import POLICY_CONDITIONAL, POLICY_GREEDY
+from golden.protocol import COUNTERS, WORD_BITS
+from hdl.assign import Assigner
+from hdl.draws import DrawStore
+from hdl.engine import COUNTER_BITS, EventEngine
+from hdl.layouts import WORD, Scan, winner_bits
+from hdl.memory import fetch_signature
+from hdl.mover import Mover
+from hdl.observations import queued_observation
+from hdl.options import CoreOptions
+from hdl.results import Results
+from hdl.sampler import Sampler
+from hdl.softmax import Softmax
+
+DECISION = data.StructLayout({"nonce": 64, "policy": 2, "given": 1, "activity": 1})
+"""A decision to take; ``given`` and ``policy`` as in ``INFER``, ``activity``: the results include it."""
+
+
+def first_sampled_pass(config: DeviceConfig) -> int:
+    """Number of the first pass that may be the last, counted from 1: winners of earlier ones are not drawn.
+
+    From silence, the first pass is a fixed point only if every activity is rounded to 0.
+    """
+    always_moves = config.start == "silent" and max(config.group_size, config.actions) < 2 << config.activity_frac - 1
+    return 2 if always_moves and config.iterations > 1 else 1
+
+
+class Decision(wiring.Component):
+    """Event engine, softmax, mover and sampler at work on one decision after the other.
+
+    Golden twin: :func:`golden.kernels.infer_batch`, to the bit, counters of events and row words included.
+
+    Bias event and observations enter the potentials; passes follow each other until nothing changes. In a pass
+    potentials flow through the softmax into the mover, whose events enter the potentials while the pass is still going
+    on, and into the sampler, so that winners are there when the pass turns out to be the last. docs/architecture.md
+    tells the life of a decision cycle by cycle and what it costs.
+
+    Parameters
+    ----------
+    config: the device.
+    options: speed and area.
+
+    Members
+    -------
+    starts: In(stream of :data:`DECISION`); taken when the results of the decision before have been sent.
+    observations: the entries of a :class:`hdl.observations.ObservationQueue`, which ``rewind`` starts;
+    ``no_observations``
+        tells that there are none.
+    given_group: Out; given_winner: In, in the same cycle: hidden winners that replace the draw.
+    fetch: reads of the :class:`hdl.memory.ParameterMemory`.
+    done: Out; one cycle when the results are complete: neither observations nor given winners are looked at any more.
+    words: Out(stream of :data:`hdl.layouts.WORD`): the results as :class:`hdl.results.Results` sends them. The cycles
+        among them count from the start to the last winner, whatever the flow of the words.
+    """
+
+    def __init__(self, config: DeviceConfig, options: CoreOptions) -> None:
+        self.config, self.options = config, options
+        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes)
+        self._draws = DrawStore(config, rounds_per_cycle=options.rounds_per_cycle)
+        super().__init__(
+            {
+                "starts": In(stream.Signature(DECISION)),
+                "rewind": Out(1),
+                "no_observations": In(1),
+                "observations": In(stream.Signature(queued_observation(config))),
+                "given_group": Out(range(config.groups + 1)),
+                "given_winner": In(winner_bits(config)),
+                "fetch": Out(fetch_signature(config)),
+                "done": Out(1),
+                "words": Out(stream.Signature(WORD)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, lanes = self.config, self.options.softmax_lanes
+        m.submodules.engine = engine = self._engine
+        m.submodules.softmax = softmax = Softmax(config, lanes=lanes)
+        m.submodules.sampler = sampler = Sampler(config, lanes=lanes)
+        m.submodules.mover = mover = Mover(config, lanes=lanes)
+        m.submodules.assigner = assigner = Assigner(config, lanes=lanes)
+        m.submodules.draws = draws = self._draws
+        m.submodules.results = results = Results(config, lanes=lanes)
+        connect(m, engine.beats, softmax.beats)
+        connect(m, engine.fetch, flipped(self.fetch))
+        connect(m, results.words, flipped(self.words))
+
+        job = Signal(DECISION)
+        conditional, greedy = job.policy == POLICY_CONDITIONAL, job.policy == POLICY_GREEDY
+        number = Signal(range(config.iterations + 1))
+        cycles = Signal(COUNTER_BITS)
+        # What is at work: biases, observations, a pass on the results of the softmax, activities that are assigned, or
+        # the action group alone.
+        biasing, observing, passing, assigning, finishing = (
+            Signal(name=name) for name in ("biasing", "observing", "passing", "assigning", "finishing")
+        )
+        sampling = Signal()
+        m.d.comb += sampling.eq(finishing | (passing & (number >= first_sampled_pass(config))))
+
+        # --- events: biases and observations, or moves ---------------------------------------------------
+        entry = self.observations.payload
+        feed = Signal(engine.events.payload.shape())
+        feed_valid = Signal()
+        feeding = biasing | observing
+        uniform = config.start == "uniform"
+        first_scan = Scan.NONE if uniform else Scan.ALL
+        m.d.comb += [
+            engine.events.valid.eq(Mux(feeding, feed_valid, mover.events.valid)),
+            engine.events.payload.eq(Mux(feeding, feed.as_value(), mover.events.payload.as_value())),
+            mover.events.ready.eq(~feeding & engine.events.ready),
+        ]
+        with m.If(biasing):
+            m.d.comb += [
+                feed_valid.eq(1),
+                feed.source.eq(config.sources),
+                feed.value.eq(1 << config.drive_frac),
+                feed.scan.eq(Mux(self.no_observations, first_scan, Scan.NONE)),
+            ]
+        with m.Else():
+            m.d.comb += [
+                feed_valid.eq(observing & self.observations.valid),
+                feed.source.eq(config.neurons + entry.entry.index),
+                feed.value.eq(entry.entry.value << config.drive_frac - config.obs_frac),
+                feed.scan.eq(Mux(entry.last, first_scan, Scan.NONE)),
+                self.observations.ready.eq(observing & engine.events.ready),
+            ]
+
+        # --- results of the softmax: to mover and sampler alike ---------------------------------------------
+        beat = softmax.results
+        mover_ready, sampler_ready = Signal(), Signal()
+        m.d.comb += [
+            mover_ready.eq(mover.beats.ready | ~passing),
+            sampler_ready.eq(sampler.beats.ready | ~sampling),
+            beat.ready.eq((passing | finishing) & mover_ready & sampler_ready),
+            sampler.beats.valid.eq(beat.valid & sampling & mover_ready),
+            sampler.beats.payload.eq(beat.payload),
+        ]
+        with m.If(assigning):
+            m.d.comb += [
+                mover.beats.valid.eq(assigner.beats.valid),
+                mover.beats.payload.eq(assigner.beats.payload),
+                assigner.beats.ready.eq(mover.beats.ready),
+            ]
+        with m.Else():
+            m.d.comb += [
+                mover.beats.valid.eq(beat.valid & passing & sampler_ready),
+                mover.beats.payload.activity.eq(beat.payload.activity),
+                mover.beats.payload.keep.eq(beat.payload.keep),
+            ]
+
+        # The groups of the results, for the probabilities of the action group; and those of choices and winners, which
+        # lag behind.
+        group = Signal(range(config.groups + 1))
+        choice, winner = Signal.like(group), Signal.like(group)
+        action_beat = Signal(results.probabilities.payload.beat.shape())
+
+        def following(value: Signal) -> object:
+            return Mux(value == config.groups, 0, value + 1)
+
+        m.d.comb += [
+            results.probabilities.valid.eq(beat.valid & beat.ready & (group == config.groups)),
+            results.probabilities.payload.beat.eq(action_beat),
+            results.probabilities.payload.probability.eq(beat.payload.probability),
+            draws.group.eq(choice),
+            sampler.choices.valid.eq(greedy | draws.available),
+            sampler.choices.payload.draw.eq(draws.draw),
+            sampler.choices.payload.greedy.eq(greedy),
+            sampler.winners.ready.eq(1),
+        ]
+        with m.If(beat.valid & beat.ready):
+            with m.If(beat.payload.last):
+                m.d.sync += [group.eq(following(group)), action_beat.eq(0)]
+            with m.Elif(group == config.groups):
+                m.d.sync += action_beat.eq(action_beat + 1)
+        with m.If(sampler.choices.valid & sampler.choices.ready):
+            m.d.sync += choice.eq(following(choice))
+        with m.If(sampler.winners.valid):
+            m.d.sync += winner.eq(following(winner))
+
+        # --- assigned activities: hidden winners of the conditional policy, or a uniform start -----------------
+        assigned, jumping = Signal.like(group), Signal()
+        set_to = assigner.groups.payload
+        m.d.comb += [
+            results.group.eq(assigned),
+            self.given_group.eq(assigned),
+            set_to.winner.eq(Mux(job.given, self.given_winner, results.winner)),
+            set_to.uniform.eq(~jumping),
+            set_to.action.eq(assigned == config.groups),
+        ]
+        with m.If(assigning):
+            m.d.comb += [
+                assigner.groups.valid.eq(1),
+                # Given winners are stored as if they had been drawn.
+                results.winners.valid.eq(jumping & assigner.groups.ready),
+                results.winners.payload.group.eq(assigned),
+                results.winners.payload.winner.eq(set_to.winner),
+            ]
+            with m.If(assigner.groups.ready):
+                m.d.sync += assigned.eq(following(assigned))
+        with m.Else():
+            m.d.comb += [
+                results.winners.valid.eq(sampler.winners.valid),
+                results.winners.payload.group.eq(winner),
+                results.winners.payload.winner.eq(sampler.winners.payload),
+            ]
+
+        # --- the course of a decision ---------------------------------------------------------------------
+        iterations = Signal(WORD_BITS)
+        counters = {
+            "events": engine.event_count,
+            "row_words": engine.word_count,
+            "cycles": cycles,
+            "stalls": engine.stall_count,
+        }
+        m.d.comb += [
+            iterations.eq(number),
+            results.counts.as_value().eq(Cat(iterations, *(counters[name] for name in COUNTERS))),
+            mover.peek_address.eq(results.peek_address),
+            results.peek_data.eq(mover.peek_data),
+            draws.nonces.payload.eq(self.starts.payload.nonce),
+        ]
+        turn = mover.passes.payload
+        final = number == config.iterations
+        changed = mover.outcomes.payload
+        drawn = winner == choice
+        m.d.sync += cycles.eq(cycles + 1)
+        after_observations = "UNIFORM" if uniform else "PASS"
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.starts.ready.eq(results.sends.ready)
+                with m.If(self.starts.valid & self.starts.ready):
+                    m.d.comb += [
+                        self.rewind.eq(1),
+                        draws.nonces.valid.eq(self.starts.payload.policy != POLICY_GREEDY),
+                    ]
+                    m.d.sync += [job.eq(self.starts.payload), number.eq(0), cycles.eq(0)]
+                    m.next = "BIAS"
+                with m.Else():
+                    m.d.sync += cycles.eq(cycles)
+            with m.State("BIAS"):
+                m.d.comb += biasing.eq(1)
+                with m.If(engine.events.ready):
+                    m.next = "OBSERVE"
+                    with m.If(self.no_observations):
+                        m.next = after_observations
+            with m.State("OBSERVE"):
+                m.d.comb += observing.eq(1)
+                with m.If(self.observations.valid & self.observations.ready & entry.last):
+                    m.next = after_observations
+            if uniform:
+                with m.State("UNIFORM"):
+                    m.d.comb += [mover.passes.valid.eq(1), turn.silent.eq(1), turn.scan.eq(Scan.ALL), turn.always.eq(1)]
+                    m.next = "ASSIGN UNIFORM"
+                with m.State("ASSIGN UNIFORM"):
+                    m.d.comb += [assigning.eq(1), mover.outcomes.ready.eq(1)]
+                    with m.If(mover.outcomes.valid):
+                        m.d.sync += assigned.eq(0)
+                        m.next = "PASS"
+            with m.State("PASS"):
+                is_last = Signal()
+                m.d.comb += [
+                    is_last.eq(number == config.iterations - 1),
+                    mover.passes.valid.eq(1),
+                    turn.silent.eq((number == 0) & (not uniform)),
+                    turn.quiet.eq(is_last & ~conditional),
+                    turn.scan.eq(Mux(is_last, Scan.NONE, Scan.ALL)),
+                ]
+                m.d.sync += number.eq(number + 1)
+                m.next = "PASSING"
+            with m.State("PASSING"):
+                m.d.comb += [passing.eq(1), mover.outcomes.ready.eq(1)]
+                with m.If(mover.outcomes.valid):
+                    with m.If(changed & ~final):
+                        m.next = "PASS"
+                    with m.Elif(conditional):
+                        m.next = "JUMP"
+                    with m.Else():
+                        m.next = "END"
+            with m.State("JUMP"):
+                m.d.comb += [
+                    mover.passes.valid.eq(drawn),
+                    turn.hold.eq(1),
+                    turn.hidden_only.eq(1),
+                    turn.scan.eq(Scan.ACTION),
+                    turn.always.eq(1),
+                ]
+                with m.If(drawn):
+                    m.d.sync += [value.eq(config.groups) for value in (group, choice, winner)]
+                    m.next = "ASSIGN WINNERS"
+            with m.State("ASSIGN WINNERS"):
+                m.d.comb += [assigning.eq(1), jumping.eq(1), mover.outcomes.ready.eq(1)]
+                with m.If(mover.outcomes.valid):
+                    m.d.sync += assigned.eq(0)
+                    m.next = "ACTION"
+            with m.State("ACTION"):
+                m.d.comb += finishing.eq(1)
+                with m.If(beat.valid & beat.ready & beat.payload.last):
+                    m.next = "END"
+            with m.State("END"):
+                m.d.comb += [results.sends.valid.eq(drawn), results.sends.payload.eq(job.activity), self.done.eq(drawn)]
+                with m.If(drawn):
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,150 @@
+"""New activities become events (docs/numerics.md, "Inference", moves)."""
+
+from __future__ import annotations
+
+from amaranth import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from golden.config import DeviceConfig
+from golden.kernels import ACTION, HIDDEN
+from hdl.layouts import Scan, activity_beat, all_beats, event, hidden_beats
+
+PASS = data.StructLayout({"silent": 1, "quiet": 1, "hold": 1, "hidden_only": 1, "scan": 2, "always": 1})
+"""How to take a pass.
+
+``silent``: the activities so far count as 0. ``quiet``: no events. ``hold``: the stored activities stay as they are.
+``hidden_only``: the pass ends with the hidden groups. ``scan``: potentials that are asked for behind the events
+(:class:`hdl.layouts.Scan`), if an activity has changed or ``always`` is set.
+"""
+
+
+class Mover(wiring.Component):
+    """The activities of all neurons; those of a pass that differ become events, in order, and are stored.
+
+    Golden twin: :func:`golden.kernels.move_all`, and the comparison in :func:`golden.kernels.settle`. Every activity up
+    to 1.0 is allowed.
+
+    A beat with m moves takes max(m, 1) cycles; its first event is offered :attr:`latency` cycle after the beat is
+    taken. Neurons whose row reaches no column move without an event. The outcome is offered in the cycle after the last
+    beat or the last event, the request of a scan included, has been taken; beats are taken while a pass runs only.
+
+    No multipliers.
+
+    Parameters
+    ----------
+    config: sizes and formats.
+    lanes: neurons per beat.
+
+    Members
+    -------
+    passes: In(stream of :data:`PASS`).
+    beats: In(stream of :func:`hdl.layouts.activity_beat`), the groups of a pass from the first one on.
+    events: Out(stream of :func:`hdl.layouts.event`).
+    outcomes: Out(stream of 1 bit): whether an activity has changed, once per pass.
+    peek_address: In; peek_data: Out: the stored activities of a beat, while no pass runs.
+    """
+
+    latency = 1
+    """Cycles from a beat to its first event."""
+
+    def __init__(self, config: DeviceConfig, *, lanes: int) -> None:
+        self.config, self.lanes = config, lanes
+        self.depth = all_beats(config, lanes)
+        activities = data.ArrayLayout(config.activity.bits, lanes)
+        super().__init__(
+            {
+                "passes": In(stream.Signature(PASS)),
+                "beats": In(stream.Signature(activity_beat(config, lanes))),
+                "events": Out(stream.Signature(event(config))),
+                "outcomes": Out(stream.Signature(1)),
+                "peek_address": In(range(self.depth)),
+                "peek_data": Out(activities),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, lanes = self.config, self.lanes
+        beat = self.beats.payload
+        m.submodules.activity = activity = Memory(shape=self.peek_data.shape(), depth=self.depth, init=[])
+        old, new = activity.read_port(domain="comb"), activity.write_port()
+
+        running, closing, finished = Signal(), Signal(), Signal()
+        job = Signal(PASS)
+        address = Signal(range(self.depth))
+        source = Signal(range(config.neurons + lanes))
+        changed = Signal()
+        # The beat in work: moves that have not become events yet.
+        base = Signal.like(source)
+        pending = Signal(lanes)
+        change = [Signal(signed(config.activity.bits + 1), name=f"change{lane}") for lane in range(lanes)]
+        wants_scan = Signal()
+
+        # --- take a pass, then its beats ---------------------------------------------------------------
+        final = Signal(range(self.depth))
+        clears = Signal()
+        m.d.comb += [
+            self.passes.ready.eq(~running & ~finished),
+            final.eq(Mux(job.hidden_only, hidden_beats(config, lanes) - 1, self.depth - 1)),
+            # At most one move is left, and it goes now.
+            clears.eq((pending & (pending - 1)[:lanes]) == 0),
+            self.beats.ready.eq(running & ~closing & ((pending == 0) | (clears & self.events.ready))),
+            old.addr.eq(Mux(running, address, self.peek_address)),
+            self.peek_data.eq(old.data),
+            new.addr.eq(address),
+            new.data.eq(beat.activity),
+        ]
+        with m.If(self.passes.valid & self.passes.ready):
+            m.d.sync += [running.eq(1), job.eq(self.passes.payload), address.eq(0), source.eq(0), changed.eq(0)]
+
+        moves = Signal(lanes)
+        spans = config.spans.tolist()
+        reaches = Mux(
+            source < config.hidden, int(spans[HIDDEN][1] > spans[HIDDEN][0]), int(spans[ACTION][1] > spans[ACTION][0])
+        )
+        taken = Signal()
+        m.d.comb += taken.eq(self.beats.valid & self.beats.ready)
+        for lane in range(lanes):
+            difference = Signal(signed(config.activity.bits + 1), name=f"difference{lane}")
+            m.d.comb += [
+                difference.eq(beat.activity[lane] - Mux(job.silent, 0, old.data[lane])),
+                moves[lane].eq(beat.keep[lane] & (difference != 0)),
+            ]
+            with m.If(taken):
+                m.d.sync += change[lane].eq(difference)
+
+        # --- events --------------------------------------------------------------------------------------
+        with m.If(self.events.valid & self.events.ready):
+            m.d.sync += pending.eq(pending & (pending - 1)[:lanes])
+        with m.If(taken):
+            m.d.comb += new.en.eq(~job.hold)
+            m.d.sync += [
+                pending.eq(Mux(reaches & ~job.quiet, moves, 0)),
+                base.eq(source),
+                source.eq(source + sum(beat.keep[lane] for lane in range(lanes))),
+                address.eq(Mux(address == final, 0, address + 1)),
+                changed.eq(changed | moves.any()),
+                closing.eq(address == final),
+            ]
+        m.d.comb += wants_scan.eq(closing & (job.scan != Scan.NONE) & (changed | job.always))
+        shift = config.drive_frac - config.activity_frac + 1
+        with m.If(pending.any()):
+            m.d.comb += self.events.valid.eq(1)
+            for lane in reversed(range(lanes)):
+                with m.If(pending[lane]):
+                    m.d.comb += [
+                        self.events.payload.source.eq(base + lane),
+                        self.events.payload.value.eq(change[lane] << shift),
+                    ]
+        with m.Elif(wants_scan):
+            m.d.comb += [self.events.valid.eq(1), self.events.payload.scan.eq(job.scan)]
+
+        # --- end -------------------------------------------------------------------------------------------
+        with m.If(closing & ~pending.any() & (~wants_scan | self.events.ready)):
+            m.d.sync += [closing.eq(0), running.eq(0), finished.eq(1)]
+        m.d.comb += [self.outcomes.valid.eq(finished), self.outcomes.payload.eq(changed)]
+        with m.If(finished & self.outcomes.ready):
+            m.d.sync += finished.eq(0)
+        return m

@@ -1,0 +1,171 @@
+"""The results of a decision and their way out (docs/protocol.md, response of ``INFER``)."""
+
+from __future__ import annotations
+
+import math
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from golden.config import DeviceConfig
+from golden.protocol import COUNTER_WORDS, COUNTERS, WORD_BITS, words_of
+from hdl.layouts import WORD, all_beats, winner_bits
+
+COUNT_WORDS = 1 + COUNTER_WORDS * len(COUNTERS)
+"""Words of the iterations and the counters."""
+
+
+class Results(wiring.Component):
+    """Winners and action probabilities of the last pass, and the words of a response but its header.
+
+    Golden twin: the response of :meth:`golden.server.FrameServer.exchange`.
+
+    A winner or a beat of probabilities is stored in the cycle it is offered, later ones replace earlier ones. The first
+    word is offered :attr:`latency` cycles after ``sends`` has been taken, the others follow without a pause; ``sends``
+    is taken with the last word of the one before, at the earliest. Whoever asks keeps the stored values as they are
+    until then.
+
+    Parameters
+    ----------
+    config: sizes and formats.
+    lanes: neurons per beat.
+
+    Members
+    -------
+    winners: In(stream of {``group``, ``winner``}, always ready).
+    group: In; winner: Out: a stored winner in the same cycle, while nothing is sent.
+    probabilities: In(stream of {``beat``, ``probability``}, always ready): beats of the action group.
+    counts: In; iterations and counters as words.
+    peek_address: Out; peek_data: In: stored activities of a beat.
+    sends: In(stream of 1 bit): starts to send, with the activities if set.
+    words: Out(stream of :data:`hdl.layouts.WORD`).
+    """
+
+    latency = 2
+    """Cycles from the start of sending to the first word."""
+
+    def __init__(self, config: DeviceConfig, *, lanes: int) -> None:
+        self.config, self.lanes = config, lanes
+        self._beats = math.ceil(config.actions / lanes)
+        probabilities = data.ArrayLayout(config.probability.bits, lanes)
+        winner = {"group": range(config.groups + 1), "winner": winner_bits(config)}
+        beat = {"beat": range(max(self._beats, 2)), "probability": probabilities}
+        super().__init__(
+            {
+                "winners": In(stream.Signature(data.StructLayout(winner), always_ready=True)),
+                "group": In(range(config.groups + 1)),
+                "winner": Out(winner_bits(config)),
+                "probabilities": In(stream.Signature(data.StructLayout(beat), always_ready=True)),
+                "counts": In(data.ArrayLayout(WORD_BITS, COUNT_WORDS)),
+                "peek_address": Out(range(all_beats(config, lanes))),
+                "peek_data": In(data.ArrayLayout(config.activity.bits, lanes)),
+                "sends": In(stream.Signature(1)),
+                "words": Out(stream.Signature(WORD)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, lanes = self.config, self.lanes
+        m.submodules.winner = winner = Memory(shape=winner_bits(config), depth=config.groups + 1, init=[])
+        m.submodules.probability = probability = Memory(
+            shape=data.ArrayLayout(config.probability.bits, lanes), depth=max(self._beats, 2), init=[]
+        )
+        put_winner, get_winner = winner.write_port(), winner.read_port(domain="comb")
+        put_beat, get_beat = probability.write_port(), probability.read_port(domain="comb")
+        m.d.comb += [
+            put_winner.en.eq(self.winners.valid),
+            put_winner.addr.eq(self.winners.payload.group),
+            put_winner.data.eq(self.winners.payload.winner),
+            put_beat.en.eq(self.probabilities.valid),
+            put_beat.addr.eq(self.probabilities.payload.beat),
+            put_beat.data.eq(self.probabilities.payload.probability),
+        ]
+
+        # --- where the next word comes from ----------------------------------------------------------------
+        index = Signal(range(max(COUNT_WORDS, config.groups + 1)))
+        beat, lane = Signal(range(all_beats(config, lanes))), Signal(range(max(lanes, 2)))
+        left = Signal(range(max(config.group_size, config.actions)))
+        group = Signal(range(config.groups + 1))
+        prob_words = words_of(config.probability.bits)
+        part = Signal(range(max(prob_words, 2)))
+        with_activity = Signal()
+        word, is_last, advance = Signal(WORD_BITS), Signal(), Signal()
+        out, out_valid = Signal(WORD), Signal()
+        m.d.comb += [
+            advance.eq(~out_valid | self.words.ready),
+            get_winner.addr.eq(self.group),
+            self.winner.eq(get_winner.data),
+            get_beat.addr.eq(beat),
+            self.peek_address.eq(beat),
+            self.words.valid.eq(out_valid),
+            self.words.payload.eq(out),
+        ]
+
+        def next_neuron() -> None:
+            """Go on to the next neuron of the group, or to the group behind it."""
+            with m.If(left == 0):
+                m.d.sync += [
+                    beat.eq(beat + 1),
+                    lane.eq(0),
+                    group.eq(group + 1),
+                    left.eq(Mux(group + 1 == config.groups, config.actions - 1, config.group_size - 1)),
+                ]
+            with m.Else():
+                m.d.sync += left.eq(left - 1)
+                with m.If(lane == lanes - 1):
+                    m.d.sync += [beat.eq(beat + 1), lane.eq(0)]
+                with m.Else():
+                    m.d.sync += lane.eq(lane + 1)
+
+        with m.FSM() as steps:
+            with m.State("IDLE"):
+                m.d.comb += self.sends.ready.eq(advance)
+                with m.If(self.sends.valid & self.sends.ready):
+                    m.d.sync += [with_activity.eq(self.sends.payload), index.eq(0)]
+                    m.next = "COUNTS"
+            with m.State("COUNTS"):
+                m.d.comb += word.eq(self.counts[index])
+                with m.If(advance):
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(index == COUNT_WORDS - 1):
+                        m.d.sync += index.eq(0)
+                        m.next = "WINNERS"
+            with m.State("WINNERS"):
+                m.d.comb += [get_winner.addr.eq(index), word.eq(get_winner.data)]
+                with m.If(advance):
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(index == config.groups):
+                        m.d.sync += [beat.eq(0), lane.eq(0), left.eq(config.actions - 1), part.eq(0)]
+                        m.next = "PROBABILITIES"
+            with m.State("PROBABILITIES"):
+                m.d.comb += [
+                    word.eq(get_beat.data[lane] >> (part * WORD_BITS)),
+                    is_last.eq((left == 0) & (part == prob_words - 1) & ~with_activity),
+                ]
+                with m.If(advance):
+                    with m.If(part == prob_words - 1):
+                        m.d.sync += part.eq(0)
+                        next_neuron()
+                        with m.If(left == 0):
+                            m.d.sync += [beat.eq(0), group.eq(0), left.eq(config.group_size - 1)]
+                            with m.If(with_activity):
+                                m.next = "ACTIVITY"
+                            with m.Else():
+                                m.next = "IDLE"
+                    with m.Else():
+                        m.d.sync += part.eq(part + 1)
+            with m.State("ACTIVITY"):
+                m.d.comb += [
+                    word.eq(self.peek_data[lane]),
+                    is_last.eq((left == 0) & (group == config.groups)),
+                ]
+                with m.If(advance):
+                    next_neuron()
+                    with m.If(is_last):
+                        m.next = "IDLE"
+        with m.If(advance):
+            m.d.sync += [out_valid.eq(~steps.ongoing("IDLE")), out.data.eq(word), out.last.eq(is_last)]
+        return m

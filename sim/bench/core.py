@@ -1,0 +1,289 @@
+"""Bench of :class:`hdl.core.Core`: whole transactions against the golden device behind frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cocotb
+import numpy as np
+
+from golden.files import write_atomically
+from golden.parameters import Parameters, to_octaves
+from golden.protocol import (
+    COUNTER_WORDS,
+    COUNTERS,
+    HARDWARE_COUNTERS,
+    HEADER_BITS,
+    LAST,
+    POLICY_FLAGS,
+    ROW_WORDS,
+    Command,
+    Section,
+    Status,
+    header,
+)
+from golden.server import FrameServer
+from hdl.core import Core
+from hdl.options import CoreOptions
+from sim.bench.coverage import Coverage
+from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
+from sim.bench.run import parameters
+from sim.bench.streams import Bench, Flow
+from sim.build import CACHE
+
+RUN = parameters()
+CONFIG = RUN["config"]
+OPTIONS = CoreOptions(**RUN["options"])
+COMPONENT = Core(CONFIG, OPTIONS)
+COVERAGE = Coverage(CONFIG)
+
+
+class Anything:
+    """Equal to any value: counters that only hardware has."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+def hardware_words() -> set[int]:
+    """Positions of those counters in a response to ``INFER``."""
+    first = {name: 2 + COUNTER_WORDS * place for place, name in enumerate(COUNTERS)}
+    return {first[name] + word for name in HARDWARE_COUNTERS for word in range(COUNTER_WORDS)}
+
+
+UNKNOWN = hardware_words()
+CYCLES = 2 + COUNTER_WORDS * COUNTERS.index("cycles")
+STALLS = 2 + COUNTER_WORDS * COUNTERS.index("stalls")
+
+
+class Model:
+    """One device, driven with frames; golden answers beside it."""
+
+    def __init__(
+        self, dut: Any, commands: Flow | None = None, responses: Flow | None = None, limit: int = 400_000
+    ) -> None:
+        self.bench = Bench(dut, COMPONENT, RUN["seed"], limit)
+        self.source = self.bench.source("commands", commands)
+        self.responses: list[list[int]] = [[]]
+        self.sink = self.bench.sink("responses", responses, self._seen)
+        self.server = FrameServer(CONFIG, OPTIONS.softmax_lanes)
+        visited = None
+        if "policy" in RUN:
+            with np.load(RUN["policy"]) as archive:
+                visited = CONFIG.obs.quantise(archive["visited_obs"][:500])
+        self.make = FrameMaker(CONFIG, self.bench.rng, visited)
+
+    def _seen(self, word: dict[str, int]) -> dict[str, int]:
+        """Keeps responses as lists of words."""
+        self.responses[-1].append(word["data"])
+        if word["last"]:
+            self.responses.append([])
+        return word
+
+    def send(self, *frames: Frame) -> None:
+        """Queue frames and what must be answered."""
+        for words in frames:
+            self.source.send(*({"data": word & (LAST - 1), "last": word >> (LAST.bit_length() - 1)} for word in words))
+            answer = [int(word) for word in self.server.exchange(np.array(words, dtype=np.uint32))]
+            COVERAGE.sees(words, answer)
+            unknown = UNKNOWN if answer[0] & (LAST - 1) == header(Command.INFER, Status.OK) else set()
+            for place, word in enumerate(answer):
+                data = Anything() if place in unknown else word & (LAST - 1)
+                self.sink.expect({"data": data, "last": word >> (LAST.bit_length() - 1)})
+
+    def load(self, kind: str) -> None:
+        """Load parameters of a kind (:func:`sim.bench.frames.random_parameters`), or those of a ``trained`` net."""
+        if kind == "trained":
+            weight, bias = to_octaves(CONFIG, Parameters.load(RUN["policy"]))
+        else:
+            weight, bias = random_parameters(CONFIG, self.bench.rng, kind)
+        self.send(*load_frames(CONFIG, np.asarray(weight, dtype=np.int64), np.asarray(bias, dtype=np.int64)))
+
+    async def finish(self) -> None:
+        """Until all is answered."""
+        await self.bench.finish()
+
+    async def reset(self) -> None:
+        """Reset both sides."""
+        self.server.reset()
+        await self.bench.reset()
+
+
+def counter(response: Sequence[int], place: int) -> int:
+    """A counter of a response."""
+    return response[place] | response[place + 1] << 16
+
+
+@cocotb.test()
+async def decisions_on_every_kind_of_net(dut: Any) -> None:
+    """All policies on zero, small, any and extreme parameters, and on a trained net; then the parameters read back."""
+    kinds = ["zero", "small", "any", "ends", *(["trained"] if "policy" in RUN else [])]
+    model = Model(dut)
+    await model.reset()
+    for kind in kinds:
+        model.load(kind)
+        model.send(*(model.make.infer() for _ in range(RUN["decisions"])))
+        await model.finish()
+        model.bench.cycle = 0
+    model.send(*read_frames(CONFIG))
+    await model.finish()
+
+
+@cocotb.test()
+async def any_mixture_in_any_flow(dut: Any) -> None:
+    """Right and wrong frames of all kinds, whatever the flow on either side; parameters are what golden's are."""
+    for steady_source, steady_sink in ((True, True), (False, True), (True, False), (False, False)):
+        model = Model(dut)
+        model.source._flow = model.bench.flow(not steady_source)
+        model.sink._flow = model.bench.flow(not steady_sink)
+        await model.reset()
+        model.load("small")
+        for _ in range(RUN["frames"]):
+            model.send(model.make.wrong() if model.bench.rng.random() < 0.5 else model.make.right())
+        model.send(*read_frames(CONFIG))
+        await model.finish()
+
+
+@cocotb.test()
+async def cycles_do_not_depend_on_the_flow(dut: Any) -> None:
+    """The same decision costs the same cycles and stalls, at once or in bits and pieces."""
+    counts = []
+    for is_ragged in (False, True, True):
+        model = Model(dut)
+        model.source._flow, model.sink._flow = model.bench.flow(is_ragged), model.bench.flow(is_ragged)
+        await model.reset()
+        model.bench.rng.seed(RUN["seed"])
+        model.load("small")
+        model.send(*(model.make.infer() for _ in range(RUN["decisions"])))
+        await model.finish()
+        answers = [a for a in model.responses if a and a[0] == header(Command.INFER, Status.OK)]
+        counts.append([(counter(a, CYCLES), counter(a, STALLS)) for a in answers])
+    assert len(counts[0]) == RUN["decisions"] and counts[0] == counts[1] == counts[2]
+    assert all(cycles > stalls for cycles, stalls in counts[0])
+
+
+@cocotb.test()
+async def reset_in_the_middle(dut: Any) -> None:
+    """A reset at any moment of any transaction: the next one is right, parameters are still there."""
+    model = Model(dut)
+    await model.reset()
+    model.load("small")
+    await model.finish()
+    for _ in range(RUN["resets"]):
+        make = model.make
+        words = model.bench.rng.choice((make.infer, make.infer, make.read, make.info, make.wrong))()
+        model.source.send(*({"data": w & (LAST - 1), "last": w >> (LAST.bit_length() - 1)} for w in words))
+        with model.sink.unchecked():
+            await model.bench.step(model.bench.rng.randrange(1, 4 * len(words) + 150))
+        model.source.forget()
+        await model.reset()
+        model.responses = [[]]
+        model.send(make.infer(), make.read())
+        await model.finish()
+        model.bench.cycle = 0
+    model.send(*read_frames(CONFIG))
+    await model.finish()
+
+
+@cocotb.test()
+async def a_load_cut_by_reset_changes_nothing(dut: Any) -> None:
+    """Whatever part of a ``LOAD`` was taken before a reset, the word is what it was."""
+    model = Model(dut)
+    await model.reset()
+    model.load("small")
+    await model.finish()
+    for _ in range(5):
+        words = model.make.load()
+        model.source.send(
+            *({"data": w & (LAST - 1), "last": 0} for w in words[: model.bench.rng.randrange(1, len(words))])
+        )
+        await model.bench.until(lambda: not model.source.pending)
+        await model.reset()
+    model.send(*read_frames(CONFIG))
+    await model.finish()
+
+
+@cocotb.test()
+async def latency_of_short_answers(dut: Any) -> None:
+    """``INFO``, ``LOAD`` and refusals."""
+    model = Model(dut)
+    await model.reset()
+    model.load("small")
+    await model.finish()
+    for words in (model.make.info(), model.make.load(), [0x00FF | LAST], [Command.INFO | 1 << HEADER_BITS | LAST]):
+        first = len(model.sink.cycles)
+        model.send(words)
+        await model.finish()
+        assert model.sink.cycles[first] - model.source.cycles[-1] == COMPONENT.latency
+        assert model.sink.cycles[-1] - model.sink.cycles[first] == len(model.sink.cycles) - first - 1
+
+
+@cocotb.test()
+async def a_frame_is_taken_without_a_pause(dut: Any) -> None:
+    """A word in every cycle, and the next frame while the response is sent."""
+    model = Model(dut)
+    await model.reset()
+    model.load("zero")
+    await model.finish()
+    words = model.make.infer(activity=True)
+    first = len(model.source.cycles)
+    model.send(words, words)
+    await model.finish()
+    taken = model.source.cycles[first:]
+    assert taken[len(words) - 1] - taken[0] == len(words) - 1
+    assert taken[-1] < model.sink.cycles[-1 - CONFIG.neurons]
+
+
+@cocotb.test()
+async def every_refusal(dut: Any) -> None:
+    """One frame for each reason, between decisions; nothing changes."""
+    model = Model(dut)
+    await model.reset()
+    model.load("small")
+    make, config = model.make, CONFIG
+    row_at, word_at, weights_at = 1, 1 + ROW_WORDS, 2 + ROW_WORDS
+
+    def changed(words: Frame, at: int, value: int) -> Frame:
+        return [*words[:at], value | words[at] & LAST, *words[at + 1 :]]
+
+    def cut(words: Frame) -> Frame:
+        return [*words[:-2], words[-2] | LAST]
+
+    def longer(words: Frame) -> Frame:
+        return [*words[:-1], words[-1] & (LAST - 1), LAST]
+
+    own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, weights=[0] * config.lanes)
+    given = make.infer("conditional", given=True)
+    wrong = [
+        [0xFF | LAST],
+        changed(make.info(), 0, Command.INFO | 1 << HEADER_BITS),
+        longer(make.info()),
+        changed(own, weights_at, 1),
+        changed(given, len(given) - 1, config.group_size),
+        changed(given, 0, given[0] & ~POLICY_FLAGS << HEADER_BITS & (LAST - 1)),
+        changed(make.infer("sample"), 0, Command.INFER | 3 << HEADER_BITS),
+    ]
+    for words in (make.load(), make.read()):
+        wrong += [
+            changed(words, 0, words[0] | 0x80 << HEADER_BITS),
+            changed(words, row_at, config.sources + 1 & (LAST - 1)),
+            changed(words, row_at + 1, 0x8000),
+            changed(words, word_at, config.row_words),
+        ]
+    for words in (make.load(), make.read(), make.infer(), given):
+        wrong += [cut(words), longer(words), [words[0] | LAST]]
+    for words in wrong:
+        model.send(make.infer(), words, make.infer("greedy"))
+    model.send(*read_frames(CONFIG))
+    await model.finish()
+
+
+@cocotb.test()
+async def every_point_is_covered(dut: Any) -> None:
+    """The tests before have seen all that there is to be seen."""
+    report = CACHE / "coverage" / f"core-{CONFIG.digest:08x}.txt"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(report, lambda file: file.write(COVERAGE.report().encode()))
+    # Not every random configuration reaches every point.
+    assert not RUN.get("complete", True) or not COVERAGE.missing(), f"never seen: {', '.join(COVERAGE.missing())}"

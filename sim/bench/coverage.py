@@ -1,0 +1,129 @@
+"""Functional coverage: what a bench of the core has to have seen, and a report of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from golden.arguments import POLICIES
+from golden.config import DeviceConfig
+from golden.kernels import OBSERVATION
+from golden.protocol import (
+    FLAG_ACTIVITY,
+    FLAG_GIVEN,
+    HEADER_BITS,
+    LAST,
+    POLICY_FLAGS,
+    ROW_WORDS,
+    WORD_BITS,
+    Command,
+    Status,
+    response_fields,
+    unpack,
+)
+
+REFUSALS = {
+    Command.INFO: (Status.FLAGS, Status.LENGTH),
+    Command.LOAD: (Status.FLAGS, Status.LENGTH, Status.ADDRESS, Status.VALUE),
+    Command.READ: (Status.FLAGS, Status.LENGTH, Status.ADDRESS),
+    Command.INFER: (Status.FLAGS, Status.LENGTH, Status.VALUE),
+}
+"""What each command can be refused for."""
+
+
+class Coverage:
+    """Counts how often each point has been seen.
+
+    Parameters
+    ----------
+    config: the device; decides which points there are.
+
+    Attributes
+    ----------
+    points: names of all points, in order.
+    """
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.config = config
+        self.points = list(self._declared())
+        self.seen: Counter[str] = Counter()
+
+    def _declared(self) -> Iterator[str]:
+        yield "unknown command"
+        for command, refusals in REFUSALS.items():
+            yield f"{command.name} {Status.OK.name}"
+            for status in refusals:
+                yield f"{command.name} {status.name}"
+        for kind in ("hidden", "action", "observation", "bias"):
+            yield f"LOAD {kind} row"
+        for policy in POLICIES:
+            yield f"policy {policy}"
+        yield from ("winners given", "activity asked for", "activity not asked for")
+        yield "no observation"
+        if self.config.spans[OBSERVATION, 0] < self.config.spans[OBSERVATION, 1]:
+            yield "every observation"
+        yield "passes: all"
+        if self.config.iterations > 2:
+            yield "passes: fixed point earlier"
+        yield from ("winner first in its group", "winner last in its group")
+        yield from ("activity 0", "activity 1", "action probability 1")
+
+    def sees(self, command: list[int], answer: list[int]) -> None:
+        """Note a command frame and golden's answer, words with marks."""
+        for point in self._points(command, answer):
+            assert point in self.points or point == "every observation", point
+            self.seen[point] += 1
+
+    def _points(self, command: list[int], answer: list[int]) -> Iterator[str]:
+        config = self.config
+        code, flags = command[0] & 0xFF, (command[0] & (LAST - 1)) >> HEADER_BITS
+        status = Status((answer[0] & (LAST - 1)) >> HEADER_BITS)
+        if status == Status.COMMAND:
+            yield "unknown command"
+            return
+        yield f"{Command(code).name} {status.name}"
+        if status != Status.OK:
+            return
+        if code == Command.LOAD:
+            row = sum((word & (LAST - 1)) << (WORD_BITS * i) for i, word in enumerate(command[1 : 1 + ROW_WORDS]))
+            ends = {"hidden": config.hidden, "action": config.neurons, "observation": config.sources}
+            yield f"LOAD {next((kind for kind, end in ends.items() if row < end), 'bias')} row"
+        if code == Command.INFER:
+            yield f"policy {next(name for name, number in POLICIES.items() if number == flags & POLICY_FLAGS)}"
+            if flags & FLAG_GIVEN:
+                yield "winners given"
+            yield "activity asked for" if flags & FLAG_ACTIVITY else "activity not asked for"
+            fields = response_fields(config, Command.INFER, flags)
+            result = unpack(fields, np.array([answer], dtype=np.uint32))
+            observations = np.array(command[5 : 5 + config.inputs]) & (LAST - 1)
+            if not observations.any():
+                yield "no observation"
+            if observations.all():
+                yield "every observation"
+            passes = int(result["iterations"][0, 0])
+            if passes == config.iterations:
+                yield "passes: all"
+            elif passes < config.iterations:
+                yield "passes: fixed point earlier"
+            sizes = np.append(np.full(config.groups, config.group_size), config.actions)
+            if (result["winners"][0] == 0).any():
+                yield "winner first in its group"
+            if (result["winners"][0] == sizes - 1).any():
+                yield "winner last in its group"
+            if (result["prob_raw"] == 1 << config.prob_frac).any():
+                yield "action probability 1"
+            if flags & FLAG_ACTIVITY:
+                if (result["q_raw"] == 0).any():
+                    yield "activity 0"
+                if (result["q_raw"] == 1 << config.activity_frac).any():
+                    yield "activity 1"
+
+    def missing(self) -> list[str]:
+        """Points that have not been seen."""
+        return [point for point in self.points if not self.seen[point]]
+
+    def report(self) -> str:
+        """A line per point: how often it was seen."""
+        return "\n".join(f"{self.seen[point]:8d}  {point}" for point in self.points)

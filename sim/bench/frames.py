@@ -1,0 +1,173 @@
+"""Random command frames: right ones of every kind, and wrong ones of every kind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.arguments import POLICIES
+from golden.config import DeviceConfig
+from golden.protocol import (
+    FLAG_ACTIVITY,
+    FLAG_GIVEN,
+    LAST,
+    Command,
+    Ints,
+    Section,
+    Words,
+    command_fields,
+    header,
+    pack,
+)
+
+Frame = list[int]
+
+
+def frame(config: DeviceConfig, command: Command, flags: int = 0, **values: int | list[int]) -> Frame:
+    """One command frame; ``values`` by the names of :func:`golden.protocol.command_fields`."""
+    arrays: dict[str, Ints] = {
+        name: np.atleast_2d(np.array(value, dtype=np.int64)).reshape(1, -1) for name, value in values.items()
+    }
+    words: Words = pack(header(command, flags), command_fields(config, command, flags), arrays, 1)
+    return [int(word) for word in words[0]]
+
+
+def load_frames(config: DeviceConfig, weight: Ints, bias: Ints) -> list[Frame]:
+    """``LOAD`` of all parameters: raw weights (P, N), biases (N,)."""
+    lanes, words = config.lanes, config.row_words
+    rows = np.zeros((config.sources + 1, words * lanes), dtype=np.int64)
+    rows[:-1, : config.neurons], rows[-1, : config.neurons] = weight, bias
+    return [
+        frame(
+            config,
+            Command.LOAD,
+            Section.WEIGHT,
+            row=row,
+            word=word,
+            weights=values[word * lanes : (word + 1) * lanes].tolist(),
+        )
+        for row, values in enumerate(rows)
+        for word in range(words)
+    ]
+
+
+def read_frames(config: DeviceConfig) -> list[Frame]:
+    """``READ`` of all parameters."""
+    return [
+        frame(config, Command.READ, Section.WEIGHT, row=row, word=word)
+        for row in range(config.sources + 1)
+        for word in range(config.row_words)
+    ]
+
+
+def random_parameters(config: DeviceConfig, rng: random.Random, kind: str) -> tuple[Ints, Ints]:
+    """Raw weights (P, N) and biases (N,): ``zero``, ``small``, ``any`` in the format, or its ``ends``."""
+    source = np.random.default_rng(rng.getrandbits(32))
+    low, high = config.weight.low, config.weight.high
+    shape = (config.sources + 1, config.neurons)
+    match kind:
+        case "zero":
+            rows = np.zeros(shape, dtype=np.int64)
+        case "small":
+            one = max(1, (1 << config.weight_frac) // 2)
+            rows = np.clip(np.round(source.normal(scale=one, size=shape)), low, high).astype(np.int64)
+        case "any":
+            rows = source.integers(low, high, size=shape, endpoint=True)
+        case "ends":
+            rows = source.choice([low, 0, high], size=shape)
+        case _:
+            raise ValueError(kind)
+    rows[:-1] *= config.mask
+    return rows[:-1], rows[-1]
+
+
+class FrameMaker:
+    """Random frames for one device.
+
+    Parameters
+    ----------
+    config: the device.
+    rng: of all randomness.
+    visited: raw observations (n, S) that are common among the random ones.
+    """
+
+    def __init__(self, config: DeviceConfig, rng: random.Random, visited: NDArray[np.int64] | None = None) -> None:
+        self.config, self.rng, self.visited = config, rng, visited
+
+    def observation(self) -> list[int]:
+        """All zero, sparse, any, the ends of the format, or a visited one."""
+        config, rng = self.config, self.rng
+        low, high = config.obs.low, config.obs.high
+        if self.visited is not None and rng.random() < 0.8:
+            return [int(value) for value in rng.choice(self.visited)]
+        share = rng.choice((0.0, 0.2, 0.6, 1.0, 1.0))
+        draw: Callable[[], int] = rng.choice(
+            (
+                lambda: rng.randint(low, high),
+                lambda: rng.randint(0, min(high, 1 << config.obs_frac)),
+                lambda: rng.choice((low, high)),
+            )
+        )
+        return [draw() if rng.random() < share else 0 for _ in range(config.inputs)]
+
+    def infer(self, policy: str | None = None, given: bool | None = None, activity: bool | None = None) -> Frame:
+        """A decision; what is not told is random."""
+        config, rng = self.config, self.rng
+        policy = policy or rng.choice(tuple(POLICIES))
+        given = policy == "conditional" and (rng.random() < 0.5 if given is None else given)
+        activity = rng.random() < 0.7 if activity is None else activity
+        flags = POLICIES[policy] | (FLAG_GIVEN if given else 0) | (FLAG_ACTIVITY if activity else 0)
+        winners = {"given": [rng.randrange(config.group_size) for _ in range(config.groups)]} if given else {}
+        return frame(config, Command.INFER, flags, nonce=rng.getrandbits(63), obs=self.observation(), **winners)
+
+    def load(self) -> Frame:
+        """Any weights the device takes into any word."""
+        config, rng = self.config, self.rng
+        row, word = rng.randint(0, config.sources), rng.randrange(config.row_words)
+        low, high = config.weight.low, config.weight.high
+        weights = []
+        for column in range(word * config.lanes, (word + 1) * config.lanes):
+            exists = column < config.neurons and (row == config.sources or bool(config.mask[row, column]))
+            weights.append(rng.choice((low, 0, high, rng.randint(low, high))) if exists else 0)
+        return frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, weights=weights)
+
+    def read(self) -> Frame:
+        """Any word."""
+        row, word = self.rng.randint(0, self.config.sources), self.rng.randrange(self.config.row_words)
+        return frame(self.config, Command.READ, Section.WEIGHT, row=row, word=word)
+
+    def info(self) -> Frame:
+        """What is the device?"""
+        return frame(self.config, Command.INFO)
+
+    def right(self) -> Frame:
+        """Any right frame."""
+        return self.rng.choice((self.info, self.load, self.read, self.infer, self.infer, self.infer))()
+
+    def wrong(self) -> Frame:
+        """Any frame with something wrong, mostly: a word that takes another value may be right again."""
+        rng = self.rng
+        words = [word & (LAST - 1) for word in self.right()]
+        kind = rng.choice(("command", "flags", "cut", "long", "value", "value", "value", "noise"))
+        if kind == "command":
+            words[0] = words[0] & ~0xFF | rng.choice((0, max(Command) + 1, 255, rng.randrange(256)))
+        elif kind == "flags":
+            words[0] ^= 1 << rng.randrange(8, 16)
+        elif kind == "cut":
+            del words[rng.randint(1, len(words)) :]
+        elif kind == "long":
+            words += [rng.getrandbits(16) for _ in range(rng.choice((1, 2, 30)))]
+        elif kind == "value":
+            # Mostly the front, where row and word are, or the end.
+            at = rng.choice((rng.randrange(len(words)), min(rng.randint(1, 3), len(words) - 1), len(words) - 1))
+            words[at] = rng.choice((rng.getrandbits(16), LAST // 2, LAST // 2 - 1, words[at] ^ 1, words[at] + 1))
+            words[at] &= LAST - 1
+            if rng.random() < 0.3:
+                del words[rng.randint(1, len(words)) :]
+        else:
+            words = [rng.getrandbits(16) for _ in range(rng.randint(1, 20))]
+        words[-1] |= LAST
+        return words

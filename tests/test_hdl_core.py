@@ -1,0 +1,119 @@
+"""The core against golden, frame by frame, on Verilator."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from golden.config import REMOVABLE, STARTS, DeviceConfig
+from golden.errors import SvpgError
+from hdl.core import Core
+from hdl.decision import first_sampled_pass
+from hdl.options import CoreOptions
+from sim.bench.run import run
+
+POLICY = Path(__file__).parent / "data" / "pendulum_policy.npz"
+PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
+# Rows of several words with a group across their boundaries, values of two words, a uniform start, no way around.
+WIDE = DeviceConfig(
+    inputs=3,
+    groups=3,
+    group_size=3,
+    actions=4,
+    lanes=5,
+    weight_bits=18,
+    obs_bits=18,
+    prob_frac=16,
+    activity_frac=6,
+    iterations=3,
+    start="uniform",
+    removed="hhsa",
+)
+
+
+def check(
+    config: DeviceConfig, options: CoreOptions, decisions: int, frames: int, resets: int, seed: int, **more: Any
+) -> None:
+    run(
+        Core(config, options),
+        "sim.bench.core",
+        config=config,
+        options=dataclasses.asdict(options),
+        decisions=decisions,
+        frames=frames,
+        resets=resets,
+        seed=seed,
+        **more,
+    )
+
+
+def test_the_pendulum_core_equals_golden() -> None:
+    check(PENDULUM, CoreOptions(), decisions=25, frames=40, resets=10, seed=1, policy=str(POLICY))
+
+
+def test_a_core_of_wide_values_equals_golden() -> None:
+    check(WIDE, CoreOptions(softmax_lanes=2, rounds_per_cycle=4), decisions=25, frames=60, resets=20, seed=2)
+
+
+def random_config(rng: random.Random, removed: str) -> DeviceConfig:
+    """Sizes, formats, lanes and iterations anywhere in the ranges of small devices."""
+    while True:
+        try:
+            return DeviceConfig(
+                inputs=rng.choice((1, 2, rng.randint(3, 20), rng.randint(50, 100))),
+                groups=rng.randint(1, 6),
+                group_size=rng.randint(2, 16),
+                actions=rng.randint(2, 18),
+                removed=removed,
+                iterations=rng.choice((1, 2, 3, 4, 8)),
+                start=rng.choice(STARTS),
+                weight_bits=rng.choice((4, 8, 12, 16, 17, 24)),
+                weight_frac=rng.randint(0, 12),
+                obs_bits=rng.choice((2, 8, 12, 16, 18)),
+                obs_frac=rng.randint(0, 10),
+                activity_frac=rng.randint(4, 14),
+                prob_frac=rng.randint(8, 16),
+                exp_index_bits=rng.randint(4, 11),
+                acc_frac=rng.randint(4, 10),
+                moment_frac=8,
+                lanes=rng.randint(1, 40),
+            )
+        except SvpgError:
+            continue
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("removed", sorted(REMOVABLE))
+def test_any_core_equals_golden(removed: str, seed: int) -> None:
+    rng = random.Random(f"{removed} {seed}")
+    config = random_config(rng, removed)
+    options = CoreOptions(
+        softmax_lanes=rng.randint(1, min(config.lanes, 9)), rounds_per_cycle=rng.choice((1, 2, 4, 20))
+    )
+    check(config, options, decisions=40, frames=80, resets=25, seed=seed, complete=False)
+
+
+def test_winners_are_drawn_in_every_pass_that_may_be_the_last() -> None:
+    assert first_sampled_pass(PENDULUM) == 2
+    assert first_sampled_pass(PENDULUM.replace(iterations=1)) == 1
+    assert first_sampled_pass(PENDULUM.replace(start="uniform")) == 1
+    # 64 equal activities with 4 fraction bits are rounded to 0: the first pass changes nothing.
+    assert first_sampled_pass(PENDULUM.replace(group_size=64, activity_frac=4, acc_frac=8, moment_frac=16)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (CoreOptions(softmax_lanes=0), "give 1 to 64"),
+        (CoreOptions(softmax_lanes=65), "give 1 to 64"),
+        (CoreOptions(rounds_per_cycle=3), "choose 1, 2, 4 or 20"),
+    ],
+)
+def test_options_that_are_not_possible_are_refused(options: CoreOptions, message: str) -> None:
+    with pytest.raises(SvpgError, match=message):
+        Core(PENDULUM, options)
