@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from golden.config import DeviceConfig
+from golden.errors import SvpgError
 
 MULTIPLICATIONS_PER_GROUP = 2
 """The reciprocal's and the draw's."""
+
+
+MOST_SOFTMAX_LANES = 8
+"""More than this many neurons per cycle only help where moves are rare."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,21 @@ class CoreOptions:
     softmax_lanes: int = 4
     rounds_per_cycle: int = 1
     in_logic: bool = False
+
+    @classmethod
+    def within(cls, config: DeviceConfig, multipliers: int) -> CoreOptions:
+        """The build of fewest cycles with a number of multipliers.
+
+        Raises
+        ------
+        SvpgError: the lanes of a row word leave none for the softmax.
+        """
+        left = multipliers - config.lanes
+        if left < 1:
+            raise SvpgError(
+                f"{config.lanes} lanes do not fit {multipliers} multipliers; set lanes to {multipliers - 1} at most"
+            )
+        return cls(softmax_lanes=min(left, config.lanes, MOST_SOFTMAX_LANES), in_logic=True)
 
     def multipliers(self, config: DeviceConfig) -> int:
         """Multipliers of a build: one per lane of the engine and of the softmax, and those per group."""

@@ -16,6 +16,7 @@ from golden.errors import SvpgError
 from hdl.core import Core
 from hdl.decision import first_sampled_pass
 from hdl.options import CoreOptions
+from host.tasks import get_task
 from sim.bench.run import run
 
 POLICY = Path(__file__).parent / "data" / "pendulum_policy.npz"
@@ -118,11 +119,17 @@ def test_winners_are_drawn_in_every_pass_that_may_be_the_last() -> None:
 
 
 def test_the_pendulum_fits_72_multipliers() -> None:
-    config, options = PENDULUM.replace(lanes=69), CoreOptions(softmax_lanes=3, in_logic=True)
-    assert options.multipliers(config) == 72
+    config = get_task("inverted-pendulum").defaults("golden", "ppo").network
+    options = CoreOptions.within(config, 72)
+    assert config.row_words == 1 and options.multipliers(config) == 72
     text = verilog.convert(Core(config, options), name="top", emit_src=False)
     # Multiplications by a constant are shifts and adders.
     assert len(re.findall(r" = [^;']* \* [^;']*;", text)) == 72
+
+
+def test_too_few_multipliers_are_refused() -> None:
+    with pytest.raises(SvpgError, match="set lanes to 63 at most"):
+        CoreOptions.within(PENDULUM, 64)
 
 
 @pytest.mark.parametrize(
