@@ -147,10 +147,14 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Pat
     return cached(f"model-{digest(chain, *(path.read_text() for path in HARNESS), key)}", make)
 
 
+def design_key(component: wiring.Component) -> str:
+    """What identifies a design: a digest of its netlist."""
+    return digest(rtlil.convert(component, name=DESIGN, emit_src=False))
+
+
 def component_library(component: wiring.Component, waves: bool = False) -> Path:
     """:func:`library` of an Amaranth component."""
-    key = rtlil.convert(component, name=DESIGN, emit_src=False)
-    return library(key, lambda path: write_verilog(component, path, DESIGN), waves)
+    return library(design_key(component), lambda path: write_verilog(component, path, DESIGN), waves)
 
 
 def _load(folder: Path) -> ctypes.CDLL:
