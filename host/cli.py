@@ -43,7 +43,7 @@ def _add_build_settings(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="network.KEY, the device; core.softmax_lanes, core.rounds_per_cycle: speed and area",
+        help="network.KEY: the device; core.KEY: the build (softmax_lanes, rounds_per_cycle, in_logic)",
     )
 
 
