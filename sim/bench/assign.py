@@ -44,7 +44,7 @@ async def every_assignment(dut: Any) -> None:
     bench = Bench(dut, COMPONENT, RUN["seed"])
     source, sink = bench.source("groups"), bench.sink("beats", view=only_neurons)
     await bench.reset()
-    ends = []
+    ends: list[int] = []
     for group, size in ((0, CONFIG.group_size), (CONFIG.groups, CONFIG.actions)):
         for winner, uniform in itertools.product(range(size), (False, True)):
             beats = feed(bench, source, sink, group, winner, uniform)

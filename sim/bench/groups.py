@@ -120,12 +120,9 @@ def potential_beats(config: DeviceConfig, potential: list[int], lanes: int, rng:
 
 def only_neurons(beat: dict[str, Any]) -> dict[str, Any]:
     """A beat of potentials or activities with 0 where no neuron is."""
-    per_lane = {
-        name: [value if beat["keep"] >> lane & 1 else 0 for lane, value in enumerate(beat[name])]
-        for name in ("potential", "activity")
-        if name in beat
-    }
-    return {**beat, **per_lane}
+    (name,) = beat.keys() & {"potential", "activity"}
+    kept = [value if beat["keep"] >> lane & 1 else 0 for lane, value in enumerate(beat[name])]
+    return {**beat, name: kept}
 
 
 def activity_beats(activity: list[int], lanes: int, fill: int = 0) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from hdl.mover import Mover
 from sim.bench.groups import activity_beats
 from sim.bench.recorded import Ints, empty, golden_moves
 from sim.bench.run import parameters
-from sim.bench.streams import Bench, Flow
+from sim.bench.streams import Bench, Flow, Sink, Source
 
 RUN = parameters()
 CONFIG, LANES = RUN["config"], RUN["lanes"]
@@ -162,11 +162,15 @@ async def time(dut: Any) -> None:
     model = Model(dut)
     await model.start()
     await model.finish()
-    firsts = [len(stream.cycles) for stream in (model.passes, model.beats, model.events, model.outcomes)]
+    streams: tuple[Source | Sink, ...] = (model.passes, model.beats, model.events, model.outcomes)
+    firsts = [len(stream.cycles) for stream in streams]
     turns = [model.feed_random() for _ in range(60)]
     await model.finish()
     now = model.passes.cycles[firsts[0]]
-    passes, beats, events, outcomes = [], [], [], []
+    passes: list[int] = []
+    beats: list[int] = []
+    events: list[int] = []
+    outcomes: list[int] = []
     for turn in turns:
         passes.append(now)
         now += 1
@@ -179,7 +183,6 @@ async def time(dut: Any) -> None:
         events += [now] if turn.scans else []
         outcomes.append(now + 1)
         now += 2
-    streams = (model.passes, model.beats, model.events, model.outcomes)
     for stream, first, cycles in zip(streams, firsts, (passes, beats, events, outcomes), strict=True):
         assert stream.cycles[first:] == cycles, stream.name
 

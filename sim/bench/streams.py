@@ -148,7 +148,7 @@ class Bench:
     limit: cycles after which the bench has hung.
     """
 
-    def __init__(self, dut: Any, component: wiring.Component, seed: int, limit: int = 200_000) -> None:
+    def __init__(self, dut: Any, component: wiring.Component, seed: int | str, limit: int = 200_000) -> None:
         self.dut = dut
         self.rng = random.Random(seed)
         self.cycle = 0
