@@ -25,7 +25,8 @@ class DrawStore(wiring.Component):
     Golden twin: :func:`golden.rng.draw_into` on the stream of the winners. Every nonce is allowed.
 
     Draw g is available :func:`draw_latency` cycles after the nonce is taken, and until the next is taken; a nonce is
-    taken when all draws of the one before are there.
+    taken when all draws of the one before are there. Nothing that is read before the first nonce counts, ``available``
+    included.
 
     Parameters
     ----------
@@ -40,6 +41,7 @@ class DrawStore(wiring.Component):
 
     def __init__(self, config: DeviceConfig, *, rounds_per_cycle: int) -> None:
         self._generator = DrawGenerator(rounds_per_cycle=rounds_per_cycle)
+        self.block_latency = self._generator.latency
         self.blocks = math.ceil((config.groups + 1) / DRAWS_PER_BLOCK)
         super().__init__(
             {

@@ -107,9 +107,9 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
     return target
 
 
-def write_verilog(component: wiring.Component, path: Path) -> None:
-    """The component as a Verilog file with the top module :data:`TOP`."""
-    path.write_text(verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True))
+def write_verilog(component: wiring.Component, path: Path, name: str = TOP) -> None:
+    """The component as a Verilog file with the top module ``name``."""
+    path.write_text(verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True))
 
 
 def reuse_runtime(folder: Path, runtime: str) -> None:

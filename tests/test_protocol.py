@@ -866,6 +866,11 @@ def test_a_frame_without_end_is_not_stored() -> None:
         assert server.exchange(np.zeros(1000, dtype=np.uint32)).size == 0
     assert server._pending.size < 100
     assert server.exchange(array([LAST])).tolist() == frame(Command.INFER, Status.VALUE)
+    longest = infer_frame(SMALL, [0, 0], flags=2 | FLAG_GIVEN, winners=[0, 0])
+    for words in (mark([*longest, 0]), mark([*longest, *[0] * 50])):
+        assert np.concatenate([server.exchange(array([word])) for word in words]).tolist() == frame(
+            Command.INFER, Status.LENGTH
+        )
 
 
 @pytest.mark.parametrize(

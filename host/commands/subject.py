@@ -1,0 +1,67 @@
+"""What a command about hardware is about: a run or a task, and the build it asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from golden.config import DeviceConfig
+from golden.errors import SvpgError
+from golden.parameters import Parameters
+from hdl.options import CoreOptions
+from host.agent import initial_parameters
+from host.run import RunFolder
+from host.settings import Settings, override_sections
+from host.tasks import TASKS, Task, default_algorithm, get_task
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A task with a device and its parameters.
+
+    Parameters
+    ----------
+    task: the task.
+    settings: of the run, or the task's defaults; ``network`` is the device.
+    parameters: of the run, or a random start.
+    options: of the hardware.
+    """
+
+    task: Task
+    settings: Settings
+    parameters: Parameters
+    options: CoreOptions
+
+    @property
+    def config(self) -> DeviceConfig:
+        """The device."""
+        return self.settings.network
+
+
+def get_subject(target: str, assignments: Sequence[str], seed: int) -> Subject:
+    """The subject of ``RUN|TASK`` and ``--set`` of ``network.KEY`` and ``core.KEY``.
+
+    Parameters
+    ----------
+    seed: of the random start of a task that has no run.
+
+    Raises
+    ------
+    SvpgError: neither a run folder nor a task, or settings that do not fit.
+    """
+    if target in TASKS and not Path(target).is_dir():
+        task = get_task(target)
+        settings, parameters = task.defaults("golden", default_algorithm(task)), None
+    elif Path(target).is_dir():
+        folder, run = RunFolder.open(target)
+        task, settings, parameters = get_task(run.task), run.settings, folder.parameters()
+        task.check(parameters, target)
+    else:
+        raise SvpgError(f"{target}: neither a run folder nor a task; the tasks are {', '.join(TASKS)}")
+    build = override_sections({"network": settings.network, "core": CoreOptions()}, assignments)
+    settings = dataclasses.replace(settings, network=build["network"])
+    if parameters is None:
+        parameters = initial_parameters(settings.network, settings.learning, seed)
+    return Subject(task, settings, parameters, build["core"])
