@@ -77,9 +77,7 @@ def latencies(config: DeviceConfig, options: CoreOptions) -> Latencies:
     )
 
 
-def bound(
-    config: DeviceConfig, options: CoreOptions, row_words: int, passes: int, *, conditional: bool = False
-) -> int:
+def bound(config: DeviceConfig, options: CoreOptions, row_words: int, passes: int, *, conditional: bool = False) -> int:
     """The fewest cycles in which a decision can be made: its row words and the latencies that nothing hides.
 
     Parameters
@@ -385,8 +383,8 @@ class _Mover:
         """Whether a beat is taken, given whether the engine takes an event."""
         return self._running and not self._closing and (not self._pending or (self._pending == 1 and engine))
 
-    def step(self, engine: bool, is_given: bool) -> None:
-        """A cycle: whether the engine takes an event; whether a beat is offered."""
+    def step(self, engine: bool, is_given: bool) -> bool:
+        """A cycle: whether the engine takes an event; whether a beat is offered. Returns whether that is taken."""
         takes = is_given and self.ready(engine)
         self.finished = self._closing and not self._pending and (not self._asks or engine)
         if self.finished:
@@ -398,6 +396,7 @@ class _Mover:
             self._pending = moves if self._words[self._beat] and not self._quiet else 0
             self._beat += 1
             self._closing = self._beat == len(self._moves)
+        return takes
 
 
 class _Clockwork:
@@ -483,12 +482,11 @@ class _Clockwork:
             softmax.valid and (not passing or mover.ready(engine_ready)) and (not sampling or self._has_draw())
         )
         is_end = is_consumed and softmax.last
-        if is_consumed and passing:
-            self.cost.busy["mover"].append(now)
         if is_end and sampling:
             self.cost.busy["winners"].append(now + Sampler.latency)
             self._choice, self._chosen = (self._choice + 1) % (self._config.groups + 1), now
-        mover.step(engine_ready, assigning or (passing and is_consumed))
+        if mover.step(engine_ready, assigning or (passing and is_consumed)):
+            self.cost.busy["mover"].append(now)
         beat = self._scan[0] if self._scan and now >= max(engine.scan_from, self._next_beat) else None
         if softmax.step(now, is_consumed, beat):
             self._scan.popleft()
