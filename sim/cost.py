@@ -211,6 +211,19 @@ def courses(
 
 
 # --- the clockwork: every stream and queue of hdl/decision.py, without the data -----------------------------
+UNITS = {
+    "biases": "a row word of the biases is fetched",
+    "observations": "a row word of an observation is fetched",
+    "moves": "a row word of a changed activity is fetched",
+    "scan": "a beat of potentials enters the softmax",
+    "terms": "a beat enters the stage of the terms",
+    "activities": "a beat enters the stage of the activities",
+    "mover": "a beat of activities is compared",
+    "winners": "a winner is there",
+}
+"""Units whose work :class:`Cost` lists, and what they do in such a cycle."""
+
+
 @dataclass
 class Cost:
     """What a decision costs.
@@ -224,19 +237,6 @@ class Cost:
     cycles: int = 0
     stalls: int = 0
     busy: dict[str, list[int]] = field(default_factory=lambda: {unit: [] for unit in UNITS})
-
-
-UNITS = {
-    "biases": "a row word of the biases is fetched",
-    "observations": "a row word of an observation is fetched",
-    "moves": "a row word of a changed activity is fetched",
-    "scan": "a beat of potentials enters the softmax",
-    "terms": "a beat enters the stage of the terms",
-    "activities": "a beat enters the stage of the activities",
-    "mover": "a beat of activities is compared",
-    "winners": "a winner is there",
-}
-"""Units whose work :class:`Cost` lists, and what they do in such a cycle."""
 
 
 @functools.cache
