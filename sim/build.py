@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from amaranth.back import rtlil, verilog
 from amaranth.lib import wiring
 from cocotb_tools.runner import Runner, get_runner
 
 from golden.errors import SvpgError
+from hdl import verilog
 from sim import tools
 
 CACHE = Path(__file__).resolve().parent.parent / "build" / "sim"
@@ -134,7 +134,7 @@ def build(component: wiring.Component, waves: bool = False) -> Path:
     """
     tools.check_system(waves)
     toolchain = _toolchain(waves)
-    target = CACHE / _digest(toolchain, rtlil.convert(component, name=TOP, emit_src=False))
+    target = CACHE / _digest(toolchain, verilog.netlist(component, TOP))
     if target.is_dir():
         return target
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def build(component: wiring.Component, waves: bool = False) -> Path:
         folder = Path(temporary) / "model"
         folder.mkdir()
         source = folder / f"{TOP}.v"
-        source.write_text(verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True))
+        source.write_text(verilog.convert(component, TOP))
         _compile(folder, source, waves, CACHE / f"runtime-{_digest(toolchain)}")
         _publish(folder, target)
     return target
