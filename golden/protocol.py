@@ -138,6 +138,11 @@ def header(command: int, flags_or_status: int) -> int:
     return flags_or_status << HEADER_BITS | command
 
 
+def parse_header(word: int) -> tuple[int, int]:
+    """Command, and flags or status, of a frame's first word, marked or not."""
+    return word & ((1 << HEADER_BITS) - 1), (word & (LAST - 1)) >> HEADER_BITS
+
+
 def flags_exist(command: Command, flags: int) -> bool:
     """Whether a command has these flags."""
     match command:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from golden.config import DeviceConfig
+
+MULTIPLICATIONS_PER_GROUP = 2
+"""The reciprocal's and the draw's."""
+
 
 @dataclass(frozen=True)
 class CoreOptions:
@@ -13,7 +18,13 @@ class CoreOptions:
     ----------
     softmax_lanes: neurons per cycle of scan, softmax, mover and sampler; at most the lanes of a row word.
     rounds_per_cycle: of the random generator; 1, 2, 4 or 20.
+    in_logic: make the two multiplications per group, reciprocal and draw, of adders, which saves two multipliers.
     """
 
     softmax_lanes: int = 4
     rounds_per_cycle: int = 1
+    in_logic: bool = False
+
+    def multipliers(self, config: DeviceConfig) -> int:
+        """Multipliers of a build: one per lane of the engine and of the softmax, and those per group."""
+        return config.lanes + self.softmax_lanes + (0 if self.in_logic else MULTIPLICATIONS_PER_GROUP)

@@ -70,8 +70,9 @@ class Agent:
         return (obs - self._obs_mean) / self._obs_scale if self._centred else obs
 
     def decide(self, obs: Array, purpose: Purpose, first: int, policy: str) -> Decision:
-        """Decide a batch (B, S) with the nonces of ``purpose`` counted from ``first``."""
-        return self.backend.infer(self.prepare(obs), nonces(self.seed, purpose, first, len(obs)), policy)
+        """Decide a batch (B, S) with the nonces of ``purpose`` counted from ``first``; ``q`` is not asked for."""
+        nonce = nonces(self.seed, purpose, first, len(obs))
+        return self.backend.infer(self.prepare(obs), nonce, policy, activity=False)
 
     def train(
         self,
@@ -93,17 +94,18 @@ class Agent:
         clip: half width of PPO's interval.
         """
         learning, obs, action = self.learning, self.prepare(obs), winners[:, -1]
+        zeros = np.zeros(len(obs), np.uint64)
         if learning.rule == "published":
             # The published eligibility needs hidden winners drawn from the present q, not from an older one.
             nonce = nonces(self.seed, Purpose.REDRAW, self._redraws, len(obs))
             self._redraws += len(obs)
-            decision = self.backend.infer(obs, nonce, "sample")
+            decision = self.backend.infer(obs, nonce, "sample", activity=False)
             winners = decision.winners.copy()
             winners[:, -1] = action
         elif learning.rule == "conditional":
-            decision = self.backend.infer(obs, np.zeros(len(obs), np.uint64), "conditional", winners)
+            decision = self.backend.infer(obs, zeros, "conditional", winners, activity=False)
         else:
-            decision = self.backend.infer(obs, np.zeros(len(obs), np.uint64), "greedy")
+            decision = self.backend.infer(obs, zeros, "greedy", activity=False)
         policy = decision.action_prob
         if old_probability is None:
             modulator = modulators.reinforce(policy, action, advantage, learning.entropy, self._floor)

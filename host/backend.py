@@ -26,9 +26,10 @@ class Decision:
     ----------
     winners: int64 (B, G+1), the winner of every group as an index within its group; last the action.
     action_prob: float64 (B, A), the policy the action was drawn from.
-    q: float64 (B, N), activity of all neurons after the last softmax.
+    q: float64 (B, N), activity of all neurons after the last softmax; may be (B, 0) if it was not asked for.
     iterations: int64 (B,), softmax passes.
-    counters: int64 arrays (B,) by name; ``events`` and ``row_words`` on devices, ``cycles`` on hardware.
+    counters: int64 arrays (B,) by name; ``events`` and ``row_words`` on devices, ``cycles`` and
+        ``stalls`` on hardware.
     """
 
     winners: NDArray[np.int64]
@@ -84,11 +85,13 @@ class Backend(Protocol):
         nonce: NDArray[np.uint64],
         policy: str = "sample",
         winners: NDArray[np.int64] | None = None,
+        activity: bool = True,
     ) -> Decision:
         """Decide a batch: ``obs`` (B, S) float, ``nonce`` (B,) uint64, ``policy`` one of :data:`POLICIES`.
 
         With ``policy="conditional"``, ``winners`` (B, G+1) may fix the hidden winners instead of drawing them
-        (the last column is not read): ``action_prob`` is then P(a | s, h).
+        (the last column is not read): ``action_prob`` is then P(a | s, h). Hardware answers sooner without the
+        ``activity`` of all neurons.
         """
 
     def learn(

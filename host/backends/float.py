@@ -85,9 +85,10 @@ class FloatBackend:
         nonce: NDArray[np.uint64],
         policy: str = "sample",
         winners: NDArray[np.int64] | None = None,
+        activity: bool = True,
         q0: NDArray[np.float64] | None = None,
     ) -> Decision:
-        """Decide a batch; see :meth:`host.backend.Backend.infer`. There are no counters.
+        """Decide a batch; see :meth:`host.backend.Backend.infer`. There are no counters, and ``q`` is always there.
 
         ``q0`` (B, N) sets the initial activity instead of the configured start; devices do not offer it.
 

@@ -60,6 +60,7 @@ class MlpBackend:
         nonce: NDArray[np.uint64],
         policy: str = "sample",
         winners: NDArray[np.int64] | None = None,
+        activity: bool = True,
     ) -> Decision:
         """Decide a batch; hidden winners are zero, ``q`` holds the policy in its last A columns."""
         with torch.inference_mode():

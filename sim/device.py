@@ -1,0 +1,94 @@
+"""The compiled core as a device: its memory, transactions and counters through frames."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from hdl.core import Core
+from hdl.options import CoreOptions
+from numpy.typing import ArrayLike, NDArray
+
+from golden.arguments import check_infer
+from golden.client import FrameDevice, TimedInference
+from golden.config import DeviceConfig
+from golden.device import Ints
+from sim.model import VerilatedModel, component_library
+
+
+def core_library(config: DeviceConfig, options: CoreOptions | None = None, waves: bool = False) -> Path:
+    """Compile the core; see :func:`sim.model.library`.
+
+    Parameters
+    ----------
+    config, options: what the core is built for.
+    waves: compile it so that it can record waveforms.
+
+    Raises
+    ------
+    SvpgError: a tool is missing, or the compilation fails.
+    """
+    return component_library(Core(config, options or CoreOptions()), waves)
+
+
+class Pool:
+    """Devices of one configuration as one device: all hold the same parameters and share the work of a batch.
+
+    Has the interface of :class:`golden.client.FrameDevice`. A transaction is a pure function of parameters and
+    arguments, so which device works on it makes no difference.
+
+    Parameters
+    ----------
+    devices: at least one; each is used by one thread at a time.
+    """
+
+    def __init__(self, devices: Sequence[FrameDevice]) -> None:
+        self.config = devices[0].config
+        self._devices = list(devices)
+        self._threads = concurrent.futures.ThreadPoolExecutor(len(devices), "svpg-device")
+
+    def info(self) -> dict[str, int | str]:
+        """``INFO`` of the first."""
+        return self._devices[0].info()
+
+    def load(self, section: str, values: ArrayLike, start: int = 0) -> None:
+        """``LOAD`` into all."""
+        for _ in self._threads.map(lambda device: device.load(section, values, start), self._devices):
+            pass
+
+    def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
+        """``READ`` from the first."""
+        return self._devices[0].read(section, start, count)
+
+    def infer(
+        self,
+        obs: Ints,
+        nonce: NDArray[np.uint64],
+        policy: str = "sample",
+        given: Ints | None = None,
+        activity: bool = True,
+    ) -> TimedInference:
+        """``INFER``, the batch in consecutive parts, one for each device."""
+        obs, nonce, given = check_infer(self.config, obs, nonce, policy, given)
+        if len(obs) < 2 or len(self._devices) == 1:
+            return self._devices[0].infer(obs, nonce, policy, given, activity)
+        bounds = np.linspace(0, len(obs), len(self._devices) + 1).astype(int)
+
+        def part(number: int) -> TimedInference:
+            rows = slice(bounds[number], bounds[number + 1])
+            return self._devices[number].infer(
+                obs[rows], nonce[rows], policy, None if given is None else given[rows], activity
+            )
+
+        parts = list(self._threads.map(part, range(len(self._devices))))
+        return TimedInference(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
+
+
+def core_pool(config: DeviceConfig, options: CoreOptions | None = None, instances: int | None = None) -> Pool:
+    """As many compiled cores as there are processors to run them, unless told."""
+    folder = core_library(config, options)
+    count = instances or len(os.sched_getaffinity(0))
+    return Pool([FrameDevice(config, VerilatedModel(folder)) for _ in range(count)])

@@ -1,0 +1,263 @@
+"""A compiled model that speaks frames: the words of many transactions go through it in one call."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from amaranth.lib import wiring
+from numpy.typing import NDArray
+
+from golden.errors import SvpgError
+from golden.protocol import LAST
+from hdl import verilog
+from sim import tools
+from sim.build import BUILD_ARGS, TOP, cached, digest, keep_runtime, reuse_runtime, tail, toolchain, variables
+from sim.build import write_verilog as verilog_file
+
+Words = NDArray[np.uint32]
+
+HARNESS = Path(__file__).with_name("harness.cpp")
+"""The part in C++."""
+
+LIBRARY = "model.so"
+"""File of a compiled model in its folder; beside it lies the Verilog it was made from."""
+
+COMPILER_FLAGS = ("-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
+"""Models of different designs live in one process: each keeps its symbols to itself."""
+
+OPTIMISATION = "-O3"
+
+PATIENCE = 1_000_000
+"""Cycles without a transfer after which a model has hung; the longest decision takes far fewer."""
+
+
+class End(enum.IntEnum):
+    """Why an exchange ended."""
+
+    DONE = 0
+    CUT = 1
+    STUCK = 2
+    SURPLUS = 3
+    WITHDRAWN = 4
+    CHANGED = 5
+
+
+class DeviceError(SvpgError):
+    """The model broke the rules of its streams, or hangs.
+
+    Parameters
+    ----------
+    message: for people.
+    taken: command words it took in this exchange.
+    frames: response frames that came whole.
+    """
+
+    def __init__(self, message: str, taken: int, frames: int) -> None:
+        super().__init__(message)
+        self.taken, self.frames = taken, frames
+
+
+class _Result(ctypes.Structure):
+    _fields_ = (("taken", ctypes.c_uint64), ("words", ctypes.c_uint64), ("frames", ctypes.c_uint64))
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What became of an exchange that was cut.
+
+    Parameters
+    ----------
+    taken: command words that were taken.
+    words: response words that came.
+    """
+
+    taken: int
+    words: Words
+
+
+def _command(folder: Path, log: Path, *command: str) -> None:
+    with open(log, "ab") as stream:
+        done = subprocess.run(command, cwd=folder, stdout=stream, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise SvpgError(f"the model does not compile ({command[0]} failed); the end of its log:\n{tail(log)}")
+
+
+def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Path:
+    """Compile a design with its harness.
+
+    Parameters
+    ----------
+    key: text that identifies the design.
+    write: writes its Verilog into a file; called only where the design has not been compiled before.
+    waves: compile it so that it can record waveforms.
+
+    Returns
+    -------
+    Folder with :data:`LIBRARY`, in the cache.
+
+    Raises
+    ------
+    SvpgError: a tool is missing, or the compilation fails.
+    """
+    tools.check_system(waves)
+    chain = "\0".join((toolchain(waves), *COMPILER_FLAGS, OPTIMISATION))
+
+    def make(folder: Path) -> None:
+        source, log, work = folder / f"{TOP}.v", folder / "build.log", folder / "work"
+        write(source)
+        work.mkdir()
+        runtime = f"runtime-{digest(chain)}"
+        reuse_runtime(work, runtime)
+        flags = " ".join((*COMPILER_FLAGS, *(["-DSVPG_WAVES"] if waves else [])))
+        with variables(tools.environment()):
+            _command(
+                folder,
+                log,
+                *("verilator", "--cc", "--exe", "--Mdir", str(work), "--prefix", "Vtop", "--top-module", TOP),
+                *BUILD_ARGS,
+                *(["--trace-fst"] if waves else []),
+                *("-CFLAGS", flags, "-LDFLAGS", "-shared", "-o", str(folder / LIBRARY), str(source), str(HARNESS)),
+            )
+            _command(
+                work, log, "make", "-f", "Vtop.mk", "-j2", f"OPT_FAST={OPTIMISATION}", f"OPT_GLOBAL={OPTIMISATION}"
+            )
+        keep_runtime(work, runtime)
+        _command(folder, log, "rm", "-r", str(work))
+
+    return cached(f"model-{digest(chain, HARNESS.read_text(), key)}", make)
+
+
+def component_library(component: wiring.Component, waves: bool = False) -> Path:
+    """:func:`library` of an Amaranth component."""
+    key = verilog.netlist(component, TOP)
+    return library(key, lambda path: verilog_file(component, path), waves)
+
+
+def _load(folder: Path) -> ctypes.CDLL:
+    code = ctypes.CDLL(str(folder / LIBRARY))
+    handle, u64 = ctypes.c_void_p, ctypes.c_uint64
+    words = np.ctypeslib.ndpointer(np.uint32, ndim=1, flags="C")
+    code.svpg_open.restype = handle
+    code.svpg_cycles.restype = u64
+    for name, arguments in {
+        "open": (),
+        "close": (handle,),
+        "cycles": (handle,),
+        "reset": (handle,),
+        "exchange": (handle, words, u64, u64, u64, u64, u64, ctypes.c_int32, ctypes.POINTER(_Result)),
+        "received": (handle, words),
+        "waves_open": (handle, ctypes.c_char_p),
+        "waves_close": (handle,),
+    }.items():
+        getattr(code, f"svpg_{name}").argtypes = arguments
+    return code
+
+
+class VerilatedModel:
+    """One instance of a compiled design with the streams ``commands`` and ``responses``, after a reset.
+
+    Instances share nothing. A call releases Python's lock, so instances run side by side in threads; each serves
+    one thread at a time. Implements :class:`golden.client.Transport`.
+
+    Parameters
+    ----------
+    folder: what :func:`library` gave.
+    patience: cycles without a transfer after which it counts as hung.
+
+    Attributes
+    ----------
+    ragged: offer words and take responses at random times instead of always.
+    seed: of those times; every exchange takes the next one.
+    """
+
+    def __init__(self, folder: Path, patience: int = PATIENCE) -> None:
+        self._code = _load(folder)
+        self._handle = ctypes.c_void_p(self._code.svpg_open())
+        self._patience = patience
+        self.ragged, self.seed = False, 0
+        self.reset()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):
+            self._code.svpg_close(self._handle)
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since it was made, resets included."""
+        return int(self._code.svpg_cycles(self._handle))
+
+    def reset(self) -> None:
+        """Two cycles of reset. Memories keep what they hold."""
+        self._code.svpg_reset(self._handle)
+
+    def exchange(self, words: Words, responses: int) -> Words:
+        """Send words and return those of ``responses`` response frames.
+
+        Parameters
+        ----------
+        words: uint32 (n,), a frame's last word with :data:`golden.protocol.LAST` added.
+        responses: frames to wait for. All words are sent, whenever the responses come.
+
+        Raises
+        ------
+        DeviceError: nothing moves any more, more frames come than that, or an offered word changes.
+        """
+        end, result, received = self._exchange(words, responses, 0)
+        if end is not End.DONE:
+            done = f"after {result.taken} of {len(words)} command words and {result.frames} of {responses} responses"
+            reason = {
+                End.STUCK: f"nothing has moved for {self._patience} cycles",
+                End.SURPLUS: "it answers more than it was asked",
+                End.WITHDRAWN: "it withdrew a word before it was taken",
+                End.CHANGED: "it changed a word before it was taken",
+            }[end]
+            raise DeviceError(
+                f"the device is at fault {done}: {reason}; find out why with svpg lockstep",
+                int(result.taken),
+                int(result.frames),
+            )
+        return received
+
+    def exchange_for(self, words: Words, cycles: int) -> Partial:
+        """Send words for some cycles at most, and see how far it came; a reset brings the design back."""
+        _, result, received = self._exchange(words, np.iinfo(np.int64).max, cycles)
+        return Partial(int(result.taken), received)
+
+    def _exchange(self, words: Words, responses: int, limit: int) -> tuple[End, _Result, Words]:
+        words = np.ascontiguousarray(words, dtype=np.uint32)
+        if words.size and int(words.max()) >= 2 * LAST:
+            raise SvpgError(f"a word of {int(words.max()):#x} has more than 16 bits and its mark")
+        result = _Result()
+        self.seed += 1
+        end = self._code.svpg_exchange(
+            *(self._handle, words, words.size, responses, limit, self._patience, self.seed, self.ragged),
+            ctypes.byref(result),
+        )
+        received = np.empty(result.words, dtype=np.uint32)
+        self._code.svpg_received(self._handle, received)
+        return End(end), result, received
+
+    def record(self, path: Path) -> None:
+        """Begin to record every signal into an FST file.
+
+        Raises
+        ------
+        SvpgError: the model was compiled without waves, or the file cannot be written.
+        """
+        # The recorder itself does not notice a file that it cannot write.
+        try:
+            path.write_bytes(b"")
+        except OSError as error:
+            raise SvpgError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
+        if not self._code.svpg_waves_open(self._handle, str(path).encode()):
+            raise SvpgError(f"{path}: waves cannot be recorded, the model was compiled without; compile it with waves")
+
+    def stop_recording(self) -> None:
+        """Close the file."""
+        self._code.svpg_waves_close(self._handle)
