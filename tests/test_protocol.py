@@ -348,6 +348,10 @@ def test_batches_go_in_parts_that_a_link_can_hold(monkeypatch: pytest.MonkeyPatc
         link.exchanges = 0
         assert_same(remote.infer(obs, nonce), expected)
         assert link.exchanges == exchanges, limit
+    monkeypatch.setattr(client, "WORDS_AT_ONCE", 2 * load_words(SMALL))
+    link.exchanges = 0
+    remote.load("weight", np.zeros(80, dtype=np.int64))
+    assert link.exchanges == 10 * 3 / 2, "commands longer than their responses count as well"
 
 
 @pytest.mark.parametrize("activity", [True, False])
