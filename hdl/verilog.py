@@ -1,7 +1,7 @@
 """Verilog of a component.
 
 Amaranth writes down every row of a memory, zeros too: a megabyte and many seconds for the parameters of a large net.
-Here a memory that starts at zero becomes an instance of one small Verilog module that clears itself in a loop.
+Here the large ones, which start at zero, become instances of one small Verilog module that clears itself in a loop.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from amaranth.hdl import MemoryInstance
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
+from hdl.memory import NO_COLLISION
+
 ZEROED_MEMORY = """
-// Zeros at first; one port writes, one reads. A read beside a write of the same row gives the old row.
+// Zeros at first; one port writes, one reads. No row is read while it is written.
 module zeroed_memory #(
   parameter WIDTH = 1,
   parameter DEPTH = 1,
@@ -23,17 +25,15 @@ module zeroed_memory #(
   input write,
   input [ADDRESS_WIDTH-1:0] write_address,
   input [WIDTH-1:0] write_data,
-  input read,
   input [ADDRESS_WIDTH-1:0] read_address,
-  output reg [WIDTH-1:0] read_data
+  output [WIDTH-1:0] read_data
 );
+  (* no_rw_check *)
   reg [WIDTH-1:0] memory [0:DEPTH-1];
   integer row;
   initial for (row = 0; row < DEPTH; row = row + 1) memory[row] = 0;
-  always @(posedge clk) begin
-    if (write) memory[write_address] <= write_data;
-    if (read) read_data <= memory[read_address];
-  end
+  always @(posedge clk) if (write) memory[write_address] <= write_data;
+  assign read_data = memory[read_address];
 endmodule
 """
 
@@ -42,24 +42,23 @@ class _Memories:
     """The platform that Amaranth asks how a memory is made."""
 
     def get_memory(self, memory: Memory) -> Instance | MemoryInstance:
-        """An instance of the module above where it will do, Amaranth's own memory elsewhere."""
+        """An instance of the module above for a memory of one asynchronous read port and one write port, marked with
+        :data:`hdl.memory.NO_COLLISION`; Amaranth's own memory for all others."""
         reads, writes = memory.read_ports, memory.write_ports
-        if len(reads) == len(writes) == 1 and not any(memory.data.init):
-            read, write = reads[0], writes[0]
-            if read.domain == write.domain and not read.transparent_for and len(write.en) == 1:
-                return Instance(
-                    "zeroed_memory",
-                    p_WIDTH=len(Value.cast(read.data)),
-                    p_DEPTH=memory.depth,
-                    p_ADDRESS_WIDTH=len(read.addr),
-                    i_clk=ClockSignal(read.domain),
-                    i_write=write.en,
-                    i_write_address=write.addr,
-                    i_write_data=write.data,
-                    i_read=read.en,
-                    i_read_address=read.addr,
-                    o_read_data=read.data,
-                )
+        if NO_COLLISION in memory.attrs and not any(memory.data.init):
+            (read,), (write,) = reads, writes
+            return Instance(
+                "zeroed_memory",
+                p_WIDTH=len(Value.cast(read.data)),
+                p_DEPTH=memory.depth,
+                p_ADDRESS_WIDTH=len(read.addr),
+                i_clk=ClockSignal(write.domain),
+                i_write=write.en,
+                i_write_address=write.addr,
+                i_write_data=write.data,
+                i_read_address=read.addr,
+                o_read_data=read.data,
+            )
         instance = MemoryInstance(data=memory.data, attrs=memory.attrs)
         ports = {
             write: instance.write_port(domain=write.domain, addr=write.addr, data=write.data, en=write.en)
