@@ -77,9 +77,7 @@ def latencies(config: DeviceConfig, options: CoreOptions) -> Latencies:
     )
 
 
-def bound(
-    config: DeviceConfig, options: CoreOptions, row_words: int, passes: int, *, conditional: bool = False
-) -> int:
+def bound(config: DeviceConfig, options: CoreOptions, row_words: int, passes: int, *, conditional: bool = False) -> int:
     """The fewest cycles in which a decision can be made: its row words and the latencies that nothing hides.
 
     Parameters
@@ -213,6 +211,18 @@ def courses(
 
 
 # --- the clockwork: every stream and queue of hdl/decision.py, without the data -----------------------------
+UNITS = {
+    "biases": "a row word of the biases is fetched",
+    "observations": "a row word of an observation is fetched",
+    "moves": "a row word of a changed activity is fetched",
+    "scan": "a beat of potentials enters the softmax",
+    "terms": "a beat enters the stage of the terms",
+    "activities": "a beat enters the stage of the activities",
+    "mover": "a beat of activities is compared",
+    "winners": "a winner is there",
+}
+
+
 @dataclass
 class Cost:
     """What a decision costs.
@@ -228,16 +238,6 @@ class Cost:
     busy: dict[str, list[int]] = field(default_factory=lambda: {unit: [] for unit in UNITS})
 
 
-UNITS = {
-    "biases": "a row word of the biases is fetched",
-    "observations": "a row word of an observation is fetched",
-    "moves": "a row word of a changed activity is fetched",
-    "scan": "a beat of potentials enters the softmax",
-    "terms": "a beat enters the stage of the terms",
-    "activities": "a beat enters the stage of the activities",
-    "mover": "a beat of activities is compared",
-    "winners": "a winner is there",
-}
 """Units whose work :class:`Cost` lists, and what they do in such a cycle."""
 
 
