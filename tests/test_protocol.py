@@ -367,6 +367,17 @@ def test_a_batch_of_nothing_needs_no_device(activity: bool) -> None:
     assert result.iterations.shape == result.cycles.shape == (0,)
 
 
+@pytest.mark.parametrize(("section", "size"), [("weight", 80), ("bias", 8)])
+def test_a_range_of_nothing_needs_no_device(section: str, size: int) -> None:
+    link = Link(FrameServer(SMALL))
+    remote = FrameDevice(SMALL, link)
+    link.exchanges = 0
+    for start in range(size + 1):
+        assert remote.read(section, start, 0).tolist() == []
+        remote.load(section, np.zeros(0, dtype=np.int64), start)
+    assert link.exchanges == 0
+
+
 def test_info_is_that_of_the_device_and_more() -> None:
     config = SMALL.replace(removed="ha", start="uniform")
     info = FrameDevice(config, FrameServer(config, softmax_lanes=4)).info()
