@@ -23,7 +23,7 @@ def check(config: DeviceConfig, rounds: int, transfers: int, seed: int) -> None:
 
 @pytest.mark.parametrize("config", [ONE_WORD, MANY_WORDS], ids=["one-word", "many-words"])
 def test_row_words_are_read_as_they_were_loaded(config: DeviceConfig) -> None:
-    check(config, rounds=2, transfers=40, seed=1)
+    check(config, rounds=2, transfers=80, seed=1)
 
 
 @pytest.mark.slow

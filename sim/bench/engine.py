@@ -152,8 +152,8 @@ class Model:
 @cocotb.test()
 async def any_flow(dut: Any) -> None:
     """Potentials and counts, whatever the flow on either side and the share of events that ask for a scan."""
+    flow = Bench(dut, COMPONENT, RUN["seed"]).flow
     for steady_source, steady_sink in ((True, True), (False, True), (True, False), (False, False)):
-        flow = Bench(dut, COMPONENT, RUN["seed"]).flow
         model = Model(dut, flow(not steady_source), flow(not steady_sink), flow(True))
         await model.start()
         rng = model.bench.rng

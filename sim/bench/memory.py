@@ -102,8 +102,8 @@ async def one_word_per_cycle(dut: Any) -> None:
 @cocotb.test()
 async def any_flow(dut: Any) -> None:
     """Reads and fetches of some words while others are loaded, whatever the flow of each."""
+    own = Bench(dut, COMPONENT, RUN["seed"]).flow
     for flows in itertools.product((True, False), repeat=4):
-        own = Bench(dut, COMPONENT, RUN["seed"]).flow
         names = ("load", "reads", "words", "fetches")
         model = Model(dut, **{name: own(ragged) for name, ragged in zip(names, flows, strict=True)})
         await model.fill()
@@ -148,9 +148,10 @@ async def fetches_among_reads_that_wait(dut: Any) -> None:
         await model.fill()
         for place in PLACES[:reads]:
             model.read(place)
-        await model.bench.step(2 + reads)
-        for place in PLACES[-fetches:]:
-            model.fetch(place)
+        for _ in range(3):
+            await model.bench.step(2 + reads)
+            for place in PLACES[-fetches:]:
+                model.fetch(place)
         await model.bench.step(2 + reads)
         assert model.words.pending == reads
         gate.open = True
