@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from amaranth.back import rtlil, verilog
+from amaranth.back import rtlil
 from amaranth.lib import wiring
 from cocotb_tools.runner import Runner, get_runner
 
 from golden.errors import SvpgError
+from hdl.verilog import to_verilog
 from sim import tools
 
 CACHE = Path(__file__).resolve().parent.parent / "build" / "sim"
@@ -109,7 +110,7 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
 
 def write_verilog(component: wiring.Component, path: Path, name: str = TOP) -> None:
     """The component as a Verilog file with the top module ``name``."""
-    path.write_text(verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True))
+    path.write_text(to_verilog(component, name))
 
 
 def reuse_runtime(folder: Path, runtime: str) -> None:
