@@ -134,7 +134,12 @@ def commands(config: DeviceConfig) -> list[dict[str, Any]]:
 
 
 _MODULE = re.compile(r"^module \\?([^\s(]+)", re.MULTILINE)
-_MEMORY = re.compile(r"^ *reg (?:signed )?\[(\d+):0\] \\?(\S+) +?\[(\d+):0\];", re.MULTILINE)
+_MEMORY = re.compile(
+    r"^ *reg (?:signed )?\[(?P<high>\d+):0\] \\?(?P<array>\S+) +?\[(?P<last>\d+):0\];"
+    # The large ones are instances of a module of their own (hdl/verilog.py).
+    r"|^ *zeroed_memory #\((?P<sizes>[^;]*?)\) \\?(?P<instance>\S+) +\(",
+    re.MULTILINE,
+)
 
 
 def memories(verilog: str) -> list[dict[str, Any]]:
@@ -143,7 +148,12 @@ def memories(verilog: str) -> list[dict[str, Any]]:
     found = []
     for match in _MEMORY.finditer(verilog):
         module = [name for start, name in modules if start < match.start()][-1]
-        found.append({"name": f"{module}.{match[2]}", "bits": int(match[1]) + 1, "words": int(match[3]) + 1})
+        if match["sizes"] is None:
+            name, bits, words = match["array"], int(match["high"]) + 1, int(match["last"]) + 1
+        else:
+            sizes = dict(re.findall(r"\.(\w+)\(32'd(\d+)\)", match["sizes"]))
+            name, bits, words = match["instance"], int(sizes["WIDTH"]), int(sizes["DEPTH"])
+        found.append({"name": f"{module}.{name}", "bits": bits, "words": words})
     return sorted(found, key=lambda memory: -memory["bits"] * memory["words"])
 
 

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from golden.config import DeviceConfig
-from hdl.memory import row_address, row_addresses
+from hdl import verilog
+from hdl.memory import ParameterMemory, row_address, row_addresses
 from sim.bench.designs import MemoryWithFetches
 from sim.bench.run import run
 
@@ -47,3 +48,12 @@ def test_every_row_word_has_an_address_of_its_own() -> None:
             row_address(config, row, word) for row in range(config.sources + 1) for word in range(config.row_words)
         ]
         assert found == list(row_addresses(config))
+
+
+def test_verilog_does_not_grow_with_the_rows() -> None:
+    small, large = (
+        verilog.convert(ParameterMemory(DeviceConfig(inputs=inputs, groups=20, group_size=10, actions=10)), "top")
+        for inputs in (32, 784)
+    )
+    assert len(large) < 1.02 * len(small)
+    assert small.count("module zeroed_memory") == 1

@@ -348,6 +348,10 @@ def test_batches_go_in_parts_that_a_link_can_hold(monkeypatch: pytest.MonkeyPatc
         link.exchanges = 0
         assert_same(remote.infer(obs, nonce), expected)
         assert link.exchanges == exchanges, limit
+    monkeypatch.setattr(client, "WORDS_AT_ONCE", 2 * load_words(SMALL))
+    link.exchanges = 0
+    remote.load("weight", np.zeros(80, dtype=np.int64))
+    assert link.exchanges == 10 * 3 / 2, "commands longer than their responses count as well"
 
 
 @pytest.mark.parametrize("activity", [True, False])
@@ -866,6 +870,11 @@ def test_a_frame_without_end_is_not_stored() -> None:
         assert server.exchange(np.zeros(1000, dtype=np.uint32)).size == 0
     assert server._pending.size < 100
     assert server.exchange(array([LAST])).tolist() == frame(Command.INFER, Status.VALUE)
+    longest = infer_frame(SMALL, [0, 0], flags=2 | FLAG_GIVEN, winners=[0, 0])
+    for words in (mark([*longest, 0]), mark([*longest, *[0] * 50])):
+        assert np.concatenate([server.exchange(array([word])) for word in words]).tolist() == frame(
+            Command.INFER, Status.LENGTH
+        )
 
 
 @pytest.mark.parametrize(

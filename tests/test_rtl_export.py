@@ -88,12 +88,6 @@ def test_the_description_for_people_says_the_same(folder: Path, data: Any) -> No
     assert "7 multipliers" in text and f"| `lanes` | {CONFIG.lanes} |" in text
 
 
-def test_zeros_are_a_loop_in_the_verilog(folder: Path) -> None:
-    text = (folder / "svpg.v").read_text()
-    assert re.search(r"integer i;\n    for \(i = 0; i < 48; i = i \+ 1\) memory\[i\] = 64'h0;", text)
-    assert "memory[1] = 64'h0" not in text
-
-
 def test_a_run_gives_the_words_that_load_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert main(["train", "inverted-pendulum", "--run", str(run), *TINY]) == 0

@@ -10,7 +10,7 @@ from golden.errors import SvpgError
 from golden.files import write_atomically
 from golden.parameters import to_octaves
 from hdl.core import Core
-from hdl.verilog import to_verilog
+from hdl.verilog import convert
 from host.commands.report import Report, two_columns
 from host.commands.subject import get_subject
 from host.interface import MODULE, describe, load_frames, markdown
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> Report:
     config, options, folder = subject.config, subject.options, arguments.out
     frames = load_frames(config, *to_octaves(config, subject.parameters)) if subject.has_run else None
     core = Core(config, options)
-    verilog = to_verilog(core, MODULE)
+    verilog = convert(core, MODULE)
     data = describe(core, verilog)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,10 +16,7 @@ from golden.protocol import (
     HARDWARE_COUNTERS,
     HEADER_BITS,
     LAST,
-    POLICY_FLAGS,
-    ROW_WORDS,
     Command,
-    Section,
     Status,
     header,
 )
@@ -27,7 +24,7 @@ from golden.server import FrameServer
 from hdl.core import Core
 from hdl.options import CoreOptions
 from sim.bench.coverage import Coverage
-from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
+from sim.bench.frames import Frame, FrameMaker, load_frames, random_parameters, read_frames
 from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow
 from sim.build import CACHE
@@ -241,39 +238,8 @@ async def every_refusal(dut: Any) -> None:
     model = Model(dut)
     await model.reset()
     model.load("small")
-    make, config = model.make, CONFIG
-    row_at, word_at, weights_at = 1, 1 + ROW_WORDS, 2 + ROW_WORDS
-
-    def changed(words: Frame, at: int, value: int) -> Frame:
-        return [*words[:at], value | words[at] & LAST, *words[at + 1 :]]
-
-    def cut(words: Frame) -> Frame:
-        return [*words[:-2], words[-2] | LAST]
-
-    def longer(words: Frame) -> Frame:
-        return [*words[:-1], words[-1] & (LAST - 1), LAST]
-
-    own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, weights=[0] * config.lanes)
-    given = make.infer("conditional", given=True)
-    wrong = [
-        [0xFF | LAST],
-        changed(make.info(), 0, Command.INFO | 1 << HEADER_BITS),
-        longer(make.info()),
-        changed(own, weights_at, 1),
-        changed(given, len(given) - 1, config.group_size),
-        changed(given, 0, given[0] & ~POLICY_FLAGS << HEADER_BITS & (LAST - 1)),
-        changed(make.infer("sample"), 0, Command.INFER | 3 << HEADER_BITS),
-    ]
-    for words in (make.load(), make.read()):
-        wrong += [
-            changed(words, 0, words[0] | 0x80 << HEADER_BITS),
-            changed(words, row_at, config.sources + 1 & (LAST - 1)),
-            changed(words, row_at + 1, 0x8000),
-            changed(words, word_at, config.row_words),
-        ]
-    for words in (make.load(), make.read(), make.infer(), given):
-        wrong += [cut(words), longer(words), [words[0] | LAST]]
-    for words in wrong:
+    make = model.make
+    for words in make.refused():
         model.send(make.infer(), words, make.infer("greedy"))
     model.send(*read_frames(CONFIG))
     await model.finish()
