@@ -45,6 +45,7 @@ def _add_build_settings(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="network.KEY: the device; core.KEY: the build (softmax_lanes, rounds_per_cycle, in_logic)",
     )
+    parser.add_argument("--multipliers", type=_positive, metavar="N", help="the fastest build within so many")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -126,7 +126,7 @@ def compare(
             case = divergence.case
     equal = max(lockstep.decisions, 1)
     return Compared(
-        decisions=lockstep.decisions + (case is not None),
+        decisions=lockstep.decisions if case is None else case.number + 1,
         seconds=time.perf_counter() - began,
         cycles=lockstep.cycles / equal,
         stalls=lockstep.stalls / equal,

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from amaranth.back import rtlil
 from amaranth.lib import wiring
 from numpy.typing import NDArray
 
 from golden.errors import SvpgError
 from golden.protocol import LAST
+from hdl import verilog
 from sim import tools
 from sim.build import (
     BUILD_ARGS,
@@ -149,7 +149,7 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Pat
 
 def design_key(component: wiring.Component) -> str:
     """What identifies a design: a digest of its netlist."""
-    return digest(rtlil.convert(component, name=DESIGN, emit_src=False))
+    return digest(verilog.netlist(component, DESIGN))
 
 
 def component_library(component: wiring.Component, waves: bool = False) -> Path:

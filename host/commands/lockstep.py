@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> Report:
     if arguments.waves is not None:
         raise SvpgError("--waves records a transaction that is run again; give it with --replay FILE")
     check_seed(arguments.seed)
-    subject = get_subject(arguments.target, arguments.assignments, arguments.seed)
+    subject = get_subject(arguments.target, arguments.assignments, arguments.multipliers, arguments.seed)
     compared = compare(
         subject.task,
         subject.config,
@@ -64,8 +64,8 @@ def _command(file: Path) -> str:
 
 
 def _replay(arguments: argparse.Namespace) -> Report:
-    if arguments.target is not None or arguments.assignments:
-        raise SvpgError("--replay has its device and parameters in the file; leave the run, task and --set out")
+    if arguments.target is not None or arguments.assignments or arguments.multipliers:
+        raise SvpgError("--replay has its device and parameters in the file; leave the run, task and settings out")
     case = Case.load(arguments.replay)
     waves: Path | None = arguments.waves
     if waves is not None:

@@ -27,12 +27,14 @@ class Subject:
     settings: of the run, or the task's defaults; ``network`` is the device.
     parameters: of the run, or a random start.
     options: of the hardware.
+    has_run: whether the parameters were trained.
     """
 
     task: Task
     settings: Settings
     parameters: Parameters
     options: CoreOptions
+    has_run: bool
 
     @property
     def config(self) -> DeviceConfig:
@@ -40,11 +42,12 @@ class Subject:
         return self.settings.network
 
 
-def get_subject(target: str, assignments: Sequence[str], seed: int) -> Subject:
+def get_subject(target: str, assignments: Sequence[str], multipliers: int | None = None, seed: int = 0) -> Subject:
     """The subject of ``RUN|TASK`` and ``--set`` of ``network.KEY`` and ``core.KEY``.
 
     Parameters
     ----------
+    multipliers: take the fastest build within so many, before ``core.KEY`` counts.
     seed: of the random start of a task that has no run.
 
     Raises
@@ -62,6 +65,10 @@ def get_subject(target: str, assignments: Sequence[str], seed: int) -> Subject:
         raise SvpgError(f"{target}: neither a run folder nor a task; the tasks are {', '.join(TASKS)}")
     build = override_sections({"network": settings.network, "core": CoreOptions()}, assignments)
     settings = dataclasses.replace(settings, network=build["network"])
+    if multipliers is not None:
+        fastest = CoreOptions.within(settings.network, multipliers)
+        build = override_sections({"network": settings.network, "core": fastest}, assignments)
+    has_run = parameters is not None
     if parameters is None:
         parameters = initial_parameters(settings.network, settings.learning, seed)
-    return Subject(task, settings, parameters, build["core"])
+    return Subject(task, settings, parameters, build["core"], has_run)
