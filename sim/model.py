@@ -88,7 +88,7 @@ def _command(folder: Path, log: Path, *command: str) -> None:
         raise SvpgError(f"the model does not compile ({command[0]} failed); the end of its log:\n{tail(log)}")
 
 
-def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Path:
+def library(key: str, write: Callable[[Path], None], waves: bool = False, harness: Path = HARNESS) -> Path:
     """Compile a design with its harness.
 
     Parameters
@@ -96,6 +96,7 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Pat
     key: text that identifies the design.
     write: writes its Verilog into a file; called only where the design has not been compiled before.
     waves: compile it so that it can record waveforms.
+    harness: :data:`HARNESS`, or a file that includes it.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Pat
                 *("verilator", "--cc", "--exe", "--Mdir", str(work), "--prefix", "Vtop", "--top-module", TOP),
                 *BUILD_ARGS,
                 *(["--trace-fst"] if waves else []),
-                *("-CFLAGS", flags, "-LDFLAGS", "-shared", "-o", str(folder / LIBRARY), str(source), str(HARNESS)),
+                *("-CFLAGS", flags, "-LDFLAGS", "-shared", "-o", str(folder / LIBRARY), str(source), str(harness)),
             )
             _command(
                 work, log, "make", "-f", "Vtop.mk", "-j2", f"OPT_FAST={OPTIMISATION}", f"OPT_GLOBAL={OPTIMISATION}"
@@ -130,7 +131,7 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Pat
         keep_runtime(work, runtime)
         _command(folder, log, "rm", "-r", str(work))
 
-    return cached(f"model-{digest(chain, HARNESS.read_text(), key)}", make)
+    return cached(f"model-{digest(chain, HARNESS.read_text(), harness.read_text(), key)}", make)
 
 
 def component_library(component: wiring.Component, waves: bool = False) -> Path:

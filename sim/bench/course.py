@@ -1,0 +1,182 @@
+"""What the core is put through, one step after the other: the frames of its bench, whoever drives them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden.config import DeviceConfig
+from golden.parameters import Parameters, to_octaves
+from golden.protocol import HEADER_BITS, LAST, POLICY_FLAGS, ROW_WORDS, Command, Section, parse_header
+from hdl.options import CoreOptions
+from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
+
+RANDOM_NETS = ("zero", "small", "any", "ends")
+"""Nets that :func:`sim.bench.frames.random_parameters` makes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Frames that are sent one after the other.
+
+    Parameters
+    ----------
+    name: of the course they belong to.
+    frames: to send.
+    ragged: offer and take words at random times.
+    cut: reset after so many cycles, whatever has happened by then; ``None``: wait for the responses.
+    """
+
+    name: str
+    frames: tuple[Frame, ...]
+    ragged: bool = False
+    cut: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A device and how much of everything it is put through.
+
+    Parameters
+    ----------
+    config, options: the device.
+    decisions: on every net.
+    frames: right and wrong ones in each flow.
+    resets: in the middle of a transaction.
+    seed: of everything random.
+    policy: a parameter file with ``visited_obs``, whose net and observations are used too.
+    """
+
+    config: DeviceConfig
+    options: CoreOptions
+    decisions: int
+    frames: int
+    resets: int
+    seed: int
+    policy: str | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """For a bench: all but configuration and options."""
+        more = {} if self.policy is None else {"policy": self.policy}
+        return {"decisions": self.decisions, "frames": self.frames, "resets": self.resets, "seed": self.seed, **more}
+
+    @property
+    def nets(self) -> tuple[str, ...]:
+        """Nets it decides with."""
+        return RANDOM_NETS if self.policy is None else (*RANDOM_NETS, "trained")
+
+    def maker(self) -> FrameMaker:
+        """A maker of frames whose random numbers begin anew."""
+        visited = None
+        if self.policy is not None:
+            with np.load(self.policy) as archive:
+                visited = self.config.obs.quantise(archive["visited_obs"][:500])
+        return FrameMaker(self.config, random.Random(self.seed), visited)
+
+    def load(self, make: FrameMaker, net: str) -> tuple[Frame, ...]:
+        """``LOAD`` of a whole net."""
+        if net == "trained":
+            assert self.policy is not None
+            weight, bias = to_octaves(self.config, Parameters.load(Path(self.policy)))
+        else:
+            weight, bias = random_parameters(self.config, make.rng, net)
+        return tuple(load_frames(self.config, np.asarray(weight, dtype=np.int64), np.asarray(bias, dtype=np.int64)))
+
+    # --- courses -------------------------------------------------------------------------------------------
+    def decide(self, ragged: bool = False) -> Iterator[Step]:
+        """Decisions of every policy on every net; then the parameters are read back."""
+        make = self.maker()
+        for net in self.nets:
+            yield Step("decisions", self.load(make, net), ragged)
+            yield Step("decisions", tuple(make.infer() for _ in range(self.decisions)), ragged)
+        yield Step("decisions", tuple(read_frames(self.config)), ragged)
+
+    def mix(self, ragged: bool = False) -> Iterator[Step]:
+        """Right and wrong frames of all kinds."""
+        make = self.maker()
+        yield Step("mixture", self.load(make, "small"), ragged)
+        frames = [make.wrong() if make.rng.random() < 0.5 else make.right() for _ in range(self.frames)]
+        yield Step("mixture", tuple(frames), ragged)
+        yield Step("mixture", tuple(read_frames(self.config)), ragged)
+
+    def refuse(self) -> Iterator[Step]:
+        """One frame for each reason to refuse one, between decisions; nothing changes."""
+        make = self.maker()
+        yield Step("refusals", self.load(make, "small"))
+        for words in refused_frames(make):
+            yield Step("refusals", (make.infer(), words, make.infer("greedy")))
+        yield Step("refusals", tuple(read_frames(self.config)))
+
+    def cut(self) -> Iterator[Step]:
+        """A reset at any moment of any transaction: the next one is right, parameters are still there."""
+        make = self.maker()
+        yield Step("resets", self.load(make, "small"))
+        for _ in range(self.resets):
+            words = make.rng.choice((make.infer, make.infer, make.read, make.info, make.wrong))()
+            # A wrong frame that is right after all would change parameters or not, as time allows.
+            while parse_header(words[0])[0] == Command.LOAD:
+                words = make.wrong()
+            yield Step("resets", (words,), cut=make.rng.randrange(1, 4 * len(words) + 150))
+            yield Step("resets", (make.infer(), make.read()))
+        yield Step("resets", tuple(read_frames(self.config)))
+
+    def cut_loads(self, count: int = 5) -> Iterator[Step]:
+        """Whatever part of a ``LOAD`` was taken before a reset, the word is what it was."""
+        make = self.maker()
+        yield Step("cut loads", self.load(make, "small"))
+        for _ in range(count):
+            words = make.load()
+            yield Step("cut loads", (words,), cut=make.rng.randrange(1, len(words)))
+        yield Step("cut loads", tuple(read_frames(self.config)))
+
+    def everything(self) -> Iterator[Step]:
+        """All courses, in steady and in ragged flow."""
+        yield from self.refuse()
+        yield from self.decide()
+        yield from self.mix()
+        yield from self.mix(ragged=True)
+        yield from self.cut()
+        yield from self.cut_loads()
+        yield from self.decide(ragged=True)
+
+
+def refused_frames(make: FrameMaker) -> list[Frame]:
+    """One frame for each reason to refuse one."""
+    config = make.config
+    row_at, word_at, weights_at = 1, 1 + ROW_WORDS, 2 + ROW_WORDS
+
+    def changed(words: Frame, at: int, value: int) -> Frame:
+        return [*words[:at], value | words[at] & LAST, *words[at + 1 :]]
+
+    def cut(words: Frame) -> Frame:
+        return [*words[:-2], words[-2] | LAST]
+
+    def longer(words: Frame) -> Frame:
+        return [*words[:-1], words[-1] & (LAST - 1), LAST]
+
+    own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, weights=[0] * config.lanes)
+    given = make.infer("conditional", given=True)
+    wrong = [
+        [0xFF | LAST],
+        changed(make.info(), 0, Command.INFO | 1 << HEADER_BITS),
+        longer(make.info()),
+        changed(own, weights_at, 1),
+        changed(given, len(given) - 1, config.group_size),
+        changed(given, 0, given[0] & ~POLICY_FLAGS << HEADER_BITS & (LAST - 1)),
+        changed(make.infer("sample"), 0, Command.INFER | 3 << HEADER_BITS),
+    ]
+    for words in (make.load(), make.read()):
+        wrong += [
+            changed(words, 0, words[0] | 0x80 << HEADER_BITS),
+            changed(words, row_at, config.sources + 1 & (LAST - 1)),
+            changed(words, row_at + 1, 0x8000),
+            changed(words, word_at, config.row_words),
+        ]
+    for words in (make.load(), make.read(), make.infer(), given):
+        wrong += [cut(words), longer(words), [words[0] | LAST]]
+    return wrong
