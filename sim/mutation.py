@@ -1,15 +1,14 @@
-"""Mutants of the core: do the frames of its bench notice a fault in any gate? (docs/results/mutation.md)
+"""The mutation check of the core: do the frames of its bench notice a fault in any gate? (docs/results/mutation.md)
 
-A mutant changes one bit at one port of one cell of the flat netlist. All mutants go into one netlist, selected by an
-input, so the model is compiled once and each runs at full speed through the course of the core's bench.
+Every mutant (:mod:`sim.mutants`) goes through the course of the core's bench (:mod:`sim.bench.course`), the same frames
+word by word, until an answer is not golden's.
 """
 
 from __future__ import annotations
 
-import ctypes
+import dataclasses
 import random
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,230 +18,77 @@ from golden.errors import SvpgError
 from golden.protocol import (
     FLAG_ACTIVITY,
     HARDWARE_COUNTERS,
-    HEADER_BITS,
     LAST,
     Command,
     Status,
     Words,
-    header,
     parse_header,
     response_fields,
 )
 from golden.server import FrameServer
 from hdl.core import Core
-from sim.bench.course import Case, Step
+from sim.bench.course import Course, Step
 from sim.bench.frames import Frame
-from sim.model import End, VerilatedModel, library
-from sim.netlist import OUTPUTS, Cell, Netlist, flat_netlist, is_wire, verilog_of
-
-HARNESS = Path(__file__).with_name("mutants.cpp")
-"""The harness of a model with mutants."""
-
-LINT_OFF = "".join(f"/* verilator lint_off {name} */\n" for name in ("UNOPTFLAT", "CASEOVERLAP"))
-"""What Yosys' Verilog of a flat netlist cannot avoid: bits of a wire that follow from others of it, and its `casez`."""
-
-SELECT_BITS = 16
-"""Bits of the input that selects a mutant."""
-
-KINDS = ("invert", "zero", "one", "swap")
-"""What becomes of the bit: its inverse, a constant, or the bit above it in the same port (the lowest for the highest)."""
-
-NOT_MUTATED = ("CLK", "WR_CLK", "RD_CLK", "Q")
-"""Ports without mutants: clocks, and outputs of flip-flops, whose inputs and readers have some."""
-
-PATIENCE = 20_000
-"""Cycles without a transfer after which a mutant hangs; the longest decision here takes far fewer."""
+from sim.model import End
+from sim.mutants import PATIENCE, Mutant, MutantModel, compile_mutants, pick
+from sim.netlist import flat_netlist
 
 SLACK = 3
 """A step may take so many times the cycles it takes without a mutant."""
 
+LONGER = 20
+"""The course that looks at survivors once more is so many times as long, with other random numbers."""
+
+TIME = "time"
+"""What is wrong with a mutant that answers right, in another number of cycles."""
+
+END_NAMES = {
+    End.CUT: "no end",
+    End.STUCK: "no answer",
+    End.SURPLUS: "more answers",
+    End.WITHDRAWN: "word withdrawn",
+    End.CHANGED: "word changed",
+}
+"""What is wrong with a mutant that gives no answer to compare."""
+
 
 @dataclass(frozen=True)
-class Mutant:
-    """One bit at one port of a cell.
+class Finding:
+    """What notices a mutant.
 
     Parameters
     ----------
-    cell: the name of the cell; type: what it is; module: where it comes from, dotted, empty for the top.
-    port, bit: of the cell, 0 being the lowest.
-    width: of the port.
-    kind: one of :data:`KINDS`.
-    net: the wire at that bit.
+    part: of the course.
+    wrong: in the answer: the name of a field, one of :data:`END_NAMES`, a hardware counter, or :data:`TIME`.
     """
 
-    cell: str
-    type: str
-    module: str
-    port: str
-    bit: int
-    width: int
-    kind: str
-    net: str
-
-
-def sites(netlist: Netlist) -> dict[str, list[tuple[Cell, str, int]]]:
-    """Where mutants may sit, by module: cell, port, bit. Bits that are constants are none."""
-    found = defaultdict(list)
-    for cell in netlist.cells:
-        for port, bits in cell.ports.items():
-            if port in NOT_MUTATED or (port in OUTPUTS and not all(map(is_wire, bits))):
-                continue
-            places = [(cell, port, len(bits) - 1 - at) for at, bit in enumerate(bits) if is_wire(bit)]
-            found[netlist.origin(cell)].extend(places)
-    return found
-
-
-def pick(netlist: Netlist, count: int, rng: random.Random) -> list[Mutant]:
-    """Mutants spread evenly over the modules; within a module over its cells, then over the cell's ports and bits.
-
-    No place is taken twice.
-
-    Raises
-    ------
-    SvpgError: the netlist has not so many places.
-    """
-    modules: dict[str, dict[str, list[tuple[Cell, str, int]]]] = {}
-    for module, places in sorted(sites(netlist).items()):
-        cells = modules.setdefault(module, defaultdict(list))
-        for place in places:
-            cells[place[0].name].append(place)
-    total = sum(len(places) for cells in modules.values() for places in cells.values())
-    if count > total:
-        raise SvpgError(f"{count} mutants do not fit into {total} places; ask for fewer")
-    chosen: list[Mutant] = []
-    while len(chosen) < count:
-        for module in rng.sample(sorted(modules), len(modules)):
-            if len(chosen) == count or not modules[module]:
-                continue
-            name = rng.choice(sorted(modules[module]))
-            places = modules[module][name]
-            port = rng.choice(sorted({port for _, port, _ in places}))
-            cell, port, bit = rng.choice([place for place in places if place[1] == port])
-            places.remove((cell, port, bit))
-            if not places:
-                del modules[module][name]
-            bits = cell.ports[port]
-            # A port of one bit has none to swap with.
-            kind = rng.choice(KINDS if len(set(bits)) > 1 else KINDS[:-1])
-            net = bits[len(bits) - 1 - bit]
-            chosen.append(Mutant(cell.name, cell.kind, module, port, bit, len(bits), kind, net))
-    return chosen
-
-
-def insert(netlist: Netlist, mutants: Sequence[Mutant]) -> str:
-    """RTLIL of the netlist with all mutants, Nth selected by the value N + 1 of the new input ``mutant``.
-
-    The new output ``excited`` tells whether the selected mutant's bit has differed from what it should be in a cycle.
-    """
-    cells = {cell.name: cell for cell in netlist.cells}
-    at_port: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for number, mutant in enumerate(mutants):
-        at_port[mutant.cell, mutant.port].append(number)
-    wires = [
-        f"  wire width {SELECT_BITS} input {netlist.last_port + 1} \\mutant",
-        f"  wire output {netlist.last_port + 2} \\excited",
-    ]
-    added: list[str] = []
-    changed: dict[int, str] = {}
-    differences = []
-
-    def wire(width: int = 1) -> str:
-        """A new wire."""
-        name = f"$mutation${len(wires)}"
-        wires.append(f"  wire width {width} {name}")
-        return name
-
-    def gate(kind: str, parameters: dict[str, int], output: str = "Y", **ports: str) -> str:
-        """A new cell with an output of one bit; returns the wire of it."""
-        name = wire()
-        added.append(f"  cell {kind} {name}$cell")
-        added.extend(f"    parameter \\{key} {value}" for key, value in parameters.items())
-        added.extend(f"    connect \\{port} {signal}" for port, signal in (ports | {output: name}).items())
-        added.append("  end")
-        return name
-
-    def logic(kind: str, width: int, **ports: str) -> str:
-        """A gate whose inputs are ``width`` wide, unsigned."""
-        sizes = {f"{port}_{what}": width * (what == "WIDTH") for port in ports for what in ("WIDTH", "SIGNED")}
-        return gate(kind, {**sizes, "Y_WIDTH": 1}, **ports)
-
-    def mutated(bit: str, above: str, number: int) -> str:
-        """A bit as the mutant of a number makes it, if it is selected."""
-        match mutants[number].kind:
-            case "invert":
-                other = logic("$not", 1, A=bit)
-            case "zero":
-                other = "1'0"
-            case "one":
-                other = "1'1"
-            case _:
-                other = above
-        selected = logic("$eq", SELECT_BITS, A="\\mutant", B=f"{SELECT_BITS}'{number + 1:0{SELECT_BITS}b}")
-        result = gate("$mux", {"WIDTH": 1}, A=bit, B=other, S=selected)
-        differences.append(logic("$xor", 1, A=bit, B=result))
-        return result
-
-    for (name, port), numbers in at_port.items():
-        line, original = cells[name].lines[port], cells[name].ports[port]
-        source = original
-        if port in OUTPUTS:
-            inner = wire(len(original))
-            source = [f"{inner} [{bit}]" for bit in reversed(range(len(original)))]
-        bits = list(source)
-        for number in numbers:
-            place = len(bits) - 1 - mutants[number].bit
-            bits[place] = mutated(bits[place], source[place - 1], number)
-        if port in OUTPUTS:
-            changed[line] = f"    connect \\{port} {inner}"
-            added.append(f"  connect {{ {' '.join(original)} }} {{ {' '.join(bits)} }}")
-        else:
-            changed[line] = f"    connect \\{port} {{ {' '.join(bits)} }}"
-
-    sticky = wire()
-    now = logic("$reduce_or", len(differences) + 1, A=f"{{ {sticky} {' '.join(differences)} }}")
-    kept = gate("$dff", {"WIDTH": 1, "CLK_POLARITY": 1}, "Q", CLK="\\clk", D=now)
-    added += [f"  connect {sticky} {kept}", f"  connect \\excited {sticky}"]
-    return netlist.text(changed, wires, added)
-
-
-class MutantModel(VerilatedModel):
-    """A model with mutants, fresh, one of them at work.
-
-    Parameters
-    ----------
-    folder: what :func:`compile_mutants` gave.
-    number: of the mutant, 0 for none.
-    """
-
-    def __init__(self, folder: Path, number: int) -> None:
-        super().__init__(folder, PATIENCE)
-        self._code.svpg_select.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
-        self._code.svpg_excited.argtypes = (ctypes.c_void_p,)
-        self._code.svpg_select(self._handle, number)
-        self.reset()
+    part: str
+    wrong: str
 
     @property
-    def excited(self) -> bool:
-        """Whether the mutant has changed its bit in any cycle so far."""
-        return bool(self._code.svpg_excited(self._handle))
-
-    def attempt(self, words: Words, responses: int, limit: int) -> tuple[End, Words]:
-        """As :meth:`exchange`, for ``limit`` cycles at most; how it ended is an answer, too."""
-        end, _, received = self._exchange(words, responses, limit)
-        return end, received
+    def is_time(self) -> bool:
+        """Whether all values are right and only cycles differ."""
+        return self.wrong in (TIME, *HARDWARE_COUNTERS)
 
 
-def compile_mutants(netlist: Netlist, mutants: Sequence[Mutant]) -> Path:
-    """Compile a netlist with its mutants; see :func:`sim.model.library`."""
-    text = insert(netlist, mutants)
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a mutant.
 
-    def write(path: Path) -> None:
-        path.write_text(LINT_OFF + verilog_of(text))
+    Parameters
+    ----------
+    mutant: it.
+    found: what noticed it; ``None``: nothing did.
+    excited: whether its bit has ever differed from what it should be.
+    longer: of a survivor: what noticed it in a longer course.
+    """
 
-    return library(text, write, harness=HARNESS)
+    mutant: Mutant
+    found: Finding | None
+    excited: bool
+    longer: Finding | None = None
 
 
-# --- the regression --------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Trial:
     """A step and what has to come of it.
@@ -250,120 +96,166 @@ class Trial:
     Parameters
     ----------
     step: what is sent.
+    sent: its words.
     seed: of its random times.
-    words: of the response.
+    words: of the responses.
     cycles: that it takes.
     """
 
     step: Step
+    sent: Words
     seed: int
     words: Words
     cycles: int
 
 
-def words_of_frames(frames: Iterable[Frame]) -> Words:
+def words_of(frames: Iterable[Frame]) -> Words:
     """Frames one after the other."""
     return np.array([word for frame in frames for word in frame], dtype=np.uint32)
 
 
 def split_frames(words: Words) -> list[Words]:
     """Response words as frames."""
-    ends = np.flatnonzero(words & LAST) + 1
-    return [part for part in np.split(words, ends) if part.size]
-
-
-def fields_of(case: Case, answer: Words) -> list[str]:
-    """What each word of a response is; responses to ``INFER`` go on with the activity, asked for or not."""
-    code, status = parse_header(int(answer[0]))
-    if status != Status.OK:
-        return ["status"] * len(answer)
-    names = ["header"]
-    for field in response_fields(case.config, Command(code), FLAG_ACTIVITY):
-        names += [field.name] * field.words
-    return names
+    return [part for part in np.split(words, np.flatnonzero(words & LAST) + 1) if part.size]
 
 
 class Regression:
-    """The course of a case with the answers it must get: golden's, and the cycles and stalls without a mutant.
+    """A course with the answers it must get: golden's, and cycles and stalls as without a mutant.
 
     Parameters
     ----------
-    case: the device and its course.
-    folder: a model with mutants.
+    course: the device and what it is put through.
+    folder: its model with mutants.
 
     Raises
     ------
     SvpgError: the model without a mutant does not answer as golden does.
     """
 
-    def __init__(self, case: Case, folder: Path) -> None:
-        self.case, self.folder = case, folder
+    def __init__(self, course: Course, folder: Path) -> None:
+        self.course, self.folder = course, folder
         self.trials: list[Trial] = []
-        server, model = FrameServer(case.config, case.options.softmax_lanes), MutantModel(folder, 0)
-        for number, step in enumerate(case.everything()):
-            words = words_of_frames(step.frames)
-            if step.cut is not None:
-                self.trials.append(Trial(step, number, np.zeros(0, np.uint32), step.cut))
-                model.exchange_for(words, step.cut)
-                # What a whole frame did before the reset, golden does not know; parameters, only LOAD changes.
-                model.reset()
-                continue
-            model.ragged, model.seed = step.ragged, number
-            before = model.cycles
-            answer = model.exchange(words, len(step.frames))
-            expected = server.exchange(words)
-            self._check(answer, expected)
-            self.trials.append(Trial(step, number, answer, model.cycles - before))
+        server, model = FrameServer(course.config, course.options.softmax_lanes), MutantModel(folder, 0)
+        for number, step in enumerate(course.everything()):
+            trial = Trial(step, words_of(step.frames), number, np.zeros(0, np.uint32), 0)
+            end, answer, spent = self._send(model, trial, 0)
+            if step.cut is None:
+                expected = server.exchange(trial.sent)
+                if end != End.DONE or not self._agree(answer, expected):
+                    raise SvpgError(
+                        "the core does not answer as golden does without any mutant; find out why with svpg lockstep"
+                    )
+                trial = dataclasses.replace(trial, words=answer, cycles=spent)
+            self.trials.append(trial)
 
-    def _check(self, answer: Words, expected: Words) -> None:
-        frames = zip(split_frames(answer), split_frames(expected), strict=True)
-        for ours, golden in frames:
-            known = np.array([name not in HARDWARE_COUNTERS for name in fields_of(self.case, golden)])[: len(golden)]
-            if len(ours) != len(golden) or not np.array_equal(ours[known], golden[known]):
-                raise SvpgError("the core does not answer as golden does, mutants apart; find out why: svpg lockstep")
+    def _agree(self, answer: Words, expected: Words) -> bool:
+        """Whether two streams of responses are equal but for what only hardware counts."""
+        if len(answer) != len(expected):
+            return False
+        fields = [name for frame in split_frames(expected) for name in self._fields(frame)]
+        return bool(((answer == expected) | np.isin(fields, HARDWARE_COUNTERS)).all())
+
+    def _fields(self, frame: Words) -> list[str]:
+        """What each word of a response is."""
+        code, status = parse_header(int(frame[0]))
+        names = ["header"]
+        if status == Status.OK:
+            for field in response_fields(self.course.config, Command(code), FLAG_ACTIVITY):
+                names += [field.name] * field.words
+        return names[: len(frame)]
 
     @property
     def cycles(self) -> int:
-        """Cycles of the whole course."""
+        """Cycles of the whole course without a mutant, those before a reset apart."""
         return sum(trial.cycles for trial in self.trials)
 
-    def run(self, number: int) -> tuple[str, str, bool]:
-        """Run a mutant until it shows.
+    def run(self, number: int) -> tuple[Finding | None, bool]:
+        """Run a mutant until a value is wrong.
 
         Returns
         -------
-        The course that notices it and what is wrong there, both empty if none does; and whether the bit has changed.
+        What notices it first, wrong values before wrong times; and whether its bit has changed.
         """
         model = MutantModel(self.folder, number)
+        late: Finding | None = None
         for trial in self.trials:
-            if wrong := self._try(model, trial):
-                return trial.step.name, wrong, model.excited
-        return "", "", model.excited
+            if finding := self._try(model, trial):
+                if not finding.is_time:
+                    return finding, model.excited
+                late = late or finding
+        return late, model.excited
 
-    def _try(self, model: MutantModel, trial: Trial) -> str:
-        """What is wrong in a step; empty for nothing."""
-        words = words_of_frames(trial.step.frames)
+    def _send(self, model: MutantModel, trial: Trial, limit: int) -> tuple[End, Words, int]:
+        """How a step ends, what is answered, and in how many cycles."""
         model.ragged, model.seed = trial.step.ragged, trial.seed
-        if trial.step.cut is not None:
-            model.exchange_for(words, trial.step.cut)
-            model.reset()
-            return ""
         before = model.cycles
-        end, answer = model.attempt(words, len(trial.step.frames), SLACK * trial.cycles + PATIENCE)
-        spent = model.cycles - before
-        common = min(len(answer), len(trial.words))
-        wrong = np.flatnonzero(answer[:common] != trial.words[:common])
-        if wrong.size:
-            return self._field(trial, int(wrong[0]))
-        if end != End.DONE:
-            return {End.CUT: "hangs", End.STUCK: "hangs"}.get(end, end.name.lower())
-        return "time" if spent != trial.cycles else ""
+        if trial.step.cut is not None:
+            model.exchange_for(trial.sent, trial.step.cut)
+            model.reset()
+            return End.CUT, trial.words, trial.step.cut
+        end, answer = model.attempt(trial.sent, len(trial.step.frames), limit)
+        return end, answer, model.cycles - before
 
-    def _field(self, trial: Trial, at: int) -> str:
-        """What the word at a place of the response is."""
-        first = 0
-        for frame in split_frames(trial.words):
-            if at < first + len(frame):
-                return fields_of(self.case, frame)[at - first]
-            first += len(frame)
-        raise AssertionError
+    def _try(self, model: MutantModel, trial: Trial) -> Finding | None:
+        """What is wrong in a step."""
+        part, right = trial.step.name, trial.words
+        end, answer, spent = self._send(model, trial, SLACK * trial.cycles + PATIENCE)
+        if trial.step.cut is not None:
+            return None
+        shared = min(len(answer), len(right))
+        places = np.flatnonzero(answer[:shared] != right[:shared])
+        wrong = ""
+        if places.size:
+            fields = [name for frame in split_frames(right) for name in self._fields(frame)]
+            names = [fields[place] for place in places.tolist()]
+            wrong = next((name for name in names if name not in HARDWARE_COUNTERS), names[0])
+        if end != End.DONE and (not wrong or wrong in HARDWARE_COUNTERS):
+            wrong = END_NAMES[end]
+        if not wrong and spent != trial.cycles:
+            wrong = TIME
+        return Finding(part, wrong) if wrong else None
+
+
+def longer(course: Course) -> Course:
+    """The same device put through more, with other random numbers."""
+    return dataclasses.replace(
+        course,
+        decisions=LONGER * course.decisions,
+        frames=LONGER * course.frames,
+        resets=LONGER * course.resets,
+        seed=course.seed + 1_000_000,
+    )
+
+
+def check(
+    course: Course, count: int, seed: int, progress: Callable[[int], object] = lambda number: None
+) -> list[Outcome]:
+    """Try mutants on a course, the survivors on a longer one as well.
+
+    Parameters
+    ----------
+    course: the device and what it is put through.
+    count: of mutants.
+    seed: of their choice.
+    progress: told after every mutant how many are done.
+
+    Raises
+    ------
+    SvpgError: a tool is missing, the core has too few places for so many mutants, or it is faulty without them.
+    """
+    netlist = flat_netlist(Core(course.config, course.options))
+    mutants = pick(netlist, count, random.Random(seed))
+    folder = compile_mutants(netlist, mutants)
+    regression = Regression(course, folder)
+    outcomes = []
+    for number, mutant in enumerate(mutants):
+        found, excited = regression.run(number + 1)
+        outcomes.append(Outcome(mutant, found, excited))
+        progress(number + 1)
+    if any(outcome.found is None for outcome in outcomes):
+        more = Regression(longer(course), folder)
+        for number, outcome in enumerate(outcomes):
+            if outcome.found is None:
+                found, excited = more.run(number + 1)
+                outcomes[number] = dataclasses.replace(outcome, longer=found, excited=outcome.excited or excited)
+    return outcomes

@@ -75,7 +75,7 @@ class Netlist:
             elif line.startswith("  cell "):
                 self.cells.append(Cell(*line.split()[1:]))
             elif line.startswith("    connect "):
-                _, port, signal = line.strip().split(" ", 2)
+                port = line.split()[1]
                 self.cells[-1].lines[port[1:]] = number
         for cell in self.cells:
             for port, number in cell.lines.items():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,49 +12,24 @@ from golden.errors import SvpgError
 from hdl.core import Core
 from hdl.decision import first_sampled_pass
 from hdl.options import CoreOptions
+from sim.bench.course import PENDULUM, WIDE, Course
 from sim.bench.run import run
 
-POLICY = Path(__file__).parent / "data" / "pendulum_policy.npz"
-PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
-# Rows of several words with a group across their boundaries, values of two words, a uniform start, no way around.
-WIDE = DeviceConfig(
-    inputs=3,
-    groups=3,
-    group_size=3,
-    actions=4,
-    lanes=5,
-    weight_bits=18,
-    obs_bits=18,
-    prob_frac=16,
-    activity_frac=6,
-    iterations=3,
-    start="uniform",
-    removed="hhsa",
-)
 
-
-def check(
-    config: DeviceConfig, options: CoreOptions, decisions: int, frames: int, resets: int, seed: int, **more: Any
-) -> None:
-    run(
-        Core(config, options),
-        "sim.bench.core",
-        config=config,
-        options=dataclasses.asdict(options),
-        decisions=decisions,
-        frames=frames,
-        resets=resets,
-        seed=seed,
-        **more,
-    )
+def check(course: Course, **more: Any) -> None:
+    how_much = {name: getattr(course, name) for name in ("decisions", "frames", "resets", "seed")}
+    if course.policy is not None:
+        how_much["policy"] = course.policy
+    component = Core(course.config, course.options)
+    run(component, "sim.bench.core", config=course.config, options=vars(course.options), **how_much, **more)
 
 
 def test_the_pendulum_core_equals_golden() -> None:
-    check(PENDULUM, CoreOptions(), decisions=25, frames=40, resets=10, seed=1, policy=str(POLICY))
+    check(PENDULUM)
 
 
 def test_a_core_of_wide_values_equals_golden() -> None:
-    check(WIDE, CoreOptions(softmax_lanes=2, rounds_per_cycle=4), decisions=25, frames=60, resets=20, seed=2)
+    check(WIDE)
 
 
 def random_config(rng: random.Random, removed: str) -> DeviceConfig:
@@ -95,15 +68,15 @@ def test_any_core_equals_golden(removed: str, seed: int) -> None:
     options = CoreOptions(
         softmax_lanes=rng.randint(1, min(config.lanes, 9)), rounds_per_cycle=rng.choice((1, 2, 4, 20))
     )
-    check(config, options, decisions=40, frames=80, resets=25, seed=seed, complete=False)
+    check(Course(config, options, decisions=40, frames=80, resets=25, seed=seed), complete=False)
 
 
 def test_winners_are_drawn_in_every_pass_that_may_be_the_last() -> None:
-    assert first_sampled_pass(PENDULUM) == 2
-    assert first_sampled_pass(PENDULUM.replace(iterations=1)) == 1
-    assert first_sampled_pass(PENDULUM.replace(start="uniform")) == 1
+    assert first_sampled_pass(PENDULUM.config) == 2
+    assert first_sampled_pass(PENDULUM.config.replace(iterations=1)) == 1
+    assert first_sampled_pass(PENDULUM.config.replace(start="uniform")) == 1
     # 64 equal activities with 4 fraction bits are rounded to 0: the first pass changes nothing.
-    assert first_sampled_pass(PENDULUM.replace(group_size=64, activity_frac=4, acc_frac=8, moment_frac=16)) == 1
+    assert first_sampled_pass(PENDULUM.config.replace(group_size=64, activity_frac=4, acc_frac=8, moment_frac=16)) == 1
 
 
 @pytest.mark.parametrize(
@@ -116,4 +89,4 @@ def test_winners_are_drawn_in_every_pass_that_may_be_the_last() -> None:
 )
 def test_options_that_are_not_possible_are_refused(options: CoreOptions, message: str) -> None:
     with pytest.raises(SvpgError, match=message):
-        Core(PENDULUM, options)
+        Core(PENDULUM.config, options)

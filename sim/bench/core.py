@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cocotb
 import numpy as np
 
 from golden.files import write_atomically
-from golden.parameters import Parameters, to_octaves
 from golden.protocol import (
     COUNTER_WORDS,
     COUNTERS,
     HARDWARE_COUNTERS,
     HEADER_BITS,
     LAST,
-    POLICY_FLAGS,
-    ROW_WORDS,
     Command,
-    Section,
     Status,
     header,
 )
 from golden.server import FrameServer
 from hdl.core import Core
 from hdl.options import CoreOptions
+from sim.bench.course import Course, Step
 from sim.bench.coverage import Coverage
-from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
+from sim.bench.frames import Frame
 from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow
 from sim.build import CACHE
@@ -35,6 +32,7 @@ from sim.build import CACHE
 RUN = parameters()
 CONFIG = RUN["config"]
 OPTIONS = CoreOptions(**RUN["options"])
+COURSE = Course(CONFIG, OPTIONS, RUN["decisions"], RUN["frames"], RUN["resets"], RUN["seed"], RUN.get("policy"))
 COMPONENT = Core(CONFIG, OPTIONS)
 COVERAGE = Coverage(CONFIG)
 
@@ -57,6 +55,11 @@ CYCLES = 2 + COUNTER_WORDS * COUNTERS.index("cycles")
 STALLS = 2 + COUNTER_WORDS * COUNTERS.index("stalls")
 
 
+def as_payload(word: int) -> dict[str, Any]:
+    """A word with its mark as the streams carry it."""
+    return {"data": word & (LAST - 1), "last": word >> (LAST.bit_length() - 1)}
+
+
 class Model:
     """One device, driven with frames; golden answers beside it."""
 
@@ -68,11 +71,7 @@ class Model:
         self.responses: list[list[int]] = [[]]
         self.sink = self.bench.sink("responses", responses, self._seen)
         self.server = FrameServer(CONFIG, OPTIONS.softmax_lanes)
-        visited = None
-        if "policy" in RUN:
-            with np.load(RUN["policy"]) as archive:
-                visited = CONFIG.obs.quantise(archive["visited_obs"][:500])
-        self.make = FrameMaker(CONFIG, self.bench.rng, visited)
+        self.make = COURSE.maker("else")
 
     def _seen(self, word: dict[str, int]) -> dict[str, int]:
         """Keeps responses as lists of words."""
@@ -84,21 +83,31 @@ class Model:
     def send(self, *frames: Frame) -> None:
         """Queue frames and what must be answered."""
         for words in frames:
-            self.source.send(*({"data": word & (LAST - 1), "last": word >> (LAST.bit_length() - 1)} for word in words))
+            self.source.send(*map(as_payload, words))
             answer = [int(word) for word in self.server.exchange(np.array(words, dtype=np.uint32))]
             COVERAGE.sees(words, answer)
             unknown = UNKNOWN if answer[0] & (LAST - 1) == header(Command.INFER, Status.OK) else set()
             for place, word in enumerate(answer):
-                data = Anything() if place in unknown else word & (LAST - 1)
-                self.sink.expect({"data": data, "last": word >> (LAST.bit_length() - 1)})
+                self.sink.expect(as_payload(word) | ({"data": Anything()} if place in unknown else {}))
 
-    def load(self, kind: str) -> None:
-        """Load parameters of a kind (:func:`sim.bench.frames.random_parameters`), or those of a ``trained`` net."""
-        if kind == "trained":
-            weight, bias = to_octaves(CONFIG, Parameters.load(RUN["policy"]))
-        else:
-            weight, bias = random_parameters(CONFIG, self.bench.rng, kind)
-        self.send(*load_frames(CONFIG, np.asarray(weight, dtype=np.int64), np.asarray(bias, dtype=np.int64)))
+    def load(self, net: str) -> None:
+        """Load one of the course's nets."""
+        self.send(*COURSE.load(self.make, net))
+
+    async def follow(self, steps: Iterable[Step]) -> None:
+        """Send steps of the course, each when the one before is done."""
+        for step in steps:
+            if step.cut is None:
+                self.send(*step.frames)
+                await self.finish()
+            else:
+                self.source.send(*(as_payload(word) for words in step.frames for word in words))
+                with self.sink.unchecked():
+                    await self.bench.step(step.cut)
+                self.source.forget()
+                await self.reset()
+                self.responses = [[]]
+            self.bench.cycle = 0
 
     async def finish(self) -> None:
         """Until all is answered."""
@@ -118,16 +127,9 @@ def counter(response: Sequence[int], place: int) -> int:
 @cocotb.test()
 async def decisions_on_every_kind_of_net(dut: Any) -> None:
     """All policies on zero, small, any and extreme parameters, and on a trained net; then the parameters read back."""
-    kinds = ["zero", "small", "any", "ends", *(["trained"] if "policy" in RUN else [])]
     model = Model(dut)
     await model.reset()
-    for kind in kinds:
-        model.load(kind)
-        model.send(*(model.make.infer() for _ in range(RUN["decisions"])))
-        await model.finish()
-        model.bench.cycle = 0
-    model.send(*read_frames(CONFIG))
-    await model.finish()
+    await model.follow(COURSE.decide())
 
 
 @cocotb.test()
@@ -138,11 +140,7 @@ async def any_mixture_in_any_flow(dut: Any) -> None:
         model.source._flow = model.bench.flow(not steady_source)
         model.sink._flow = model.bench.flow(not steady_sink)
         await model.reset()
-        model.load("small")
-        for _ in range(RUN["frames"]):
-            model.send(model.make.wrong() if model.bench.rng.random() < 0.5 else model.make.right())
-        model.send(*read_frames(CONFIG))
-        await model.finish()
+        await model.follow(COURSE.mix())
 
 
 @cocotb.test()
@@ -153,7 +151,6 @@ async def cycles_do_not_depend_on_the_flow(dut: Any) -> None:
         model = Model(dut)
         model.source._flow, model.sink._flow = model.bench.flow(is_ragged), model.bench.flow(is_ragged)
         await model.reset()
-        model.bench.rng.seed(RUN["seed"])
         model.load("small")
         model.send(*(model.make.infer() for _ in range(RUN["decisions"])))
         await model.finish()
@@ -168,22 +165,7 @@ async def reset_in_the_middle(dut: Any) -> None:
     """A reset at any moment of any transaction: the next one is right, parameters are still there."""
     model = Model(dut)
     await model.reset()
-    model.load("small")
-    await model.finish()
-    for _ in range(RUN["resets"]):
-        make = model.make
-        words = model.bench.rng.choice((make.infer, make.infer, make.read, make.info, make.wrong))()
-        model.source.send(*({"data": w & (LAST - 1), "last": w >> (LAST.bit_length() - 1)} for w in words))
-        with model.sink.unchecked():
-            await model.bench.step(model.bench.rng.randrange(1, 4 * len(words) + 150))
-        model.source.forget()
-        await model.reset()
-        model.responses = [[]]
-        model.send(make.infer(), make.read())
-        await model.finish()
-        model.bench.cycle = 0
-    model.send(*read_frames(CONFIG))
-    await model.finish()
+    await model.follow(COURSE.cut())
 
 
 @cocotb.test()
@@ -191,17 +173,7 @@ async def a_load_cut_by_reset_changes_nothing(dut: Any) -> None:
     """Whatever part of a ``LOAD`` was taken before a reset, the word is what it was."""
     model = Model(dut)
     await model.reset()
-    model.load("small")
-    await model.finish()
-    for _ in range(5):
-        words = model.make.load()
-        model.source.send(
-            *({"data": w & (LAST - 1), "last": 0} for w in words[: model.bench.rng.randrange(1, len(words))])
-        )
-        await model.bench.until(lambda: not model.source.pending)
-        await model.reset()
-    model.send(*read_frames(CONFIG))
-    await model.finish()
+    await model.follow(COURSE.cut_loads())
 
 
 @cocotb.test()
@@ -240,43 +212,7 @@ async def every_refusal(dut: Any) -> None:
     """One frame for each reason, between decisions; nothing changes."""
     model = Model(dut)
     await model.reset()
-    model.load("small")
-    make, config = model.make, CONFIG
-    row_at, word_at, weights_at = 1, 1 + ROW_WORDS, 2 + ROW_WORDS
-
-    def changed(words: Frame, at: int, value: int) -> Frame:
-        return [*words[:at], value | words[at] & LAST, *words[at + 1 :]]
-
-    def cut(words: Frame) -> Frame:
-        return [*words[:-2], words[-2] | LAST]
-
-    def longer(words: Frame) -> Frame:
-        return [*words[:-1], words[-1] & (LAST - 1), LAST]
-
-    own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, weights=[0] * config.lanes)
-    given = make.infer("conditional", given=True)
-    wrong = [
-        [0xFF | LAST],
-        changed(make.info(), 0, Command.INFO | 1 << HEADER_BITS),
-        longer(make.info()),
-        changed(own, weights_at, 1),
-        changed(given, len(given) - 1, config.group_size),
-        changed(given, 0, given[0] & ~POLICY_FLAGS << HEADER_BITS & (LAST - 1)),
-        changed(make.infer("sample"), 0, Command.INFER | 3 << HEADER_BITS),
-    ]
-    for words in (make.load(), make.read()):
-        wrong += [
-            changed(words, 0, words[0] | 0x80 << HEADER_BITS),
-            changed(words, row_at, config.sources + 1 & (LAST - 1)),
-            changed(words, row_at + 1, 0x8000),
-            changed(words, word_at, config.row_words),
-        ]
-    for words in (make.load(), make.read(), make.infer(), given):
-        wrong += [cut(words), longer(words), [words[0] | LAST]]
-    for words in wrong:
-        model.send(make.infer(), words, make.infer("greedy"))
-    model.send(*read_frames(CONFIG))
-    await model.finish()
+    await model.follow(COURSE.refuse())
 
 
 @cocotb.test()

@@ -1,4 +1,7 @@
-"""What the core is put through, one step after the other: the frames of its bench, whoever drives them."""
+"""What the core is put through, one step after the other: the frames of its bench, whoever drives them.
+
+:mod:`sim.bench.core` sends them with cocotb, :mod:`sim.mutation` sends the same ones from C++.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,10 @@ from golden.parameters import Parameters, to_octaves
 from golden.protocol import HEADER_BITS, LAST, POLICY_FLAGS, ROW_WORDS, Command, Section, parse_header
 from hdl.options import CoreOptions
 from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
+from sim.bench.run import ROOT
+
+POLICY = ROOT / "tests" / "data" / "pendulum_policy.npz"
+"""A trained pendulum net with observations that were visited."""
 
 RANDOM_NETS = ("zero", "small", "any", "ends")
 """Nets that :func:`sim.bench.frames.random_parameters` makes."""
@@ -26,7 +32,7 @@ class Step:
 
     Parameters
     ----------
-    name: of the course they belong to.
+    name: of the part of the course they belong to.
     frames: to send.
     ragged: offer and take words at random times.
     cut: reset after so many cycles, whatever has happened by then; ``None``: wait for the responses.
@@ -39,8 +45,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A device and how much of everything it is put through.
+class Course:
+    """A device and how much of everything it is put through. Every part draws random numbers of its own.
 
     Parameters
     ----------
@@ -60,23 +66,18 @@ class Case:
     seed: int
     policy: str | None = None
 
-    def parameters(self) -> dict[str, Any]:
-        """For a bench: all but configuration and options."""
-        more = {} if self.policy is None else {"policy": self.policy}
-        return {"decisions": self.decisions, "frames": self.frames, "resets": self.resets, "seed": self.seed, **more}
-
     @property
     def nets(self) -> tuple[str, ...]:
         """Nets it decides with."""
         return RANDOM_NETS if self.policy is None else (*RANDOM_NETS, "trained")
 
-    def maker(self) -> FrameMaker:
-        """A maker of frames whose random numbers begin anew."""
+    def maker(self, part: str) -> FrameMaker:
+        """A maker of frames for a part of the course."""
         visited = None
         if self.policy is not None:
             with np.load(self.policy) as archive:
                 visited = self.config.obs.quantise(archive["visited_obs"][:500])
-        return FrameMaker(self.config, random.Random(self.seed), visited)
+        return FrameMaker(self.config, random.Random(f"{self.seed} {part}"), visited)
 
     def load(self, make: FrameMaker, net: str) -> tuple[Frame, ...]:
         """``LOAD`` of a whole net."""
@@ -87,18 +88,18 @@ class Case:
             weight, bias = random_parameters(self.config, make.rng, net)
         return tuple(load_frames(self.config, np.asarray(weight, dtype=np.int64), np.asarray(bias, dtype=np.int64)))
 
-    # --- courses -------------------------------------------------------------------------------------------
+    # --- parts ---------------------------------------------------------------------------------------------
     def decide(self, ragged: bool = False) -> Iterator[Step]:
         """Decisions of every policy on every net; then the parameters are read back."""
-        make = self.maker()
+        make = self.maker("decisions")
         for net in self.nets:
             yield Step("decisions", self.load(make, net), ragged)
             yield Step("decisions", tuple(make.infer() for _ in range(self.decisions)), ragged)
         yield Step("decisions", tuple(read_frames(self.config)), ragged)
 
     def mix(self, ragged: bool = False) -> Iterator[Step]:
-        """Right and wrong frames of all kinds."""
-        make = self.maker()
+        """Right and wrong frames of all kinds; parameters are what golden's are."""
+        make = self.maker("mixture")
         yield Step("mixture", self.load(make, "small"), ragged)
         frames = [make.wrong() if make.rng.random() < 0.5 else make.right() for _ in range(self.frames)]
         yield Step("mixture", tuple(frames), ragged)
@@ -106,7 +107,7 @@ class Case:
 
     def refuse(self) -> Iterator[Step]:
         """One frame for each reason to refuse one, between decisions; nothing changes."""
-        make = self.maker()
+        make = self.maker("refusals")
         yield Step("refusals", self.load(make, "small"))
         for words in refused_frames(make):
             yield Step("refusals", (make.infer(), words, make.infer("greedy")))
@@ -114,7 +115,7 @@ class Case:
 
     def cut(self) -> Iterator[Step]:
         """A reset at any moment of any transaction: the next one is right, parameters are still there."""
-        make = self.maker()
+        make = self.maker("resets")
         yield Step("resets", self.load(make, "small"))
         for _ in range(self.resets):
             words = make.rng.choice((make.infer, make.infer, make.read, make.info, make.wrong))()
@@ -127,7 +128,7 @@ class Case:
 
     def cut_loads(self, count: int = 5) -> Iterator[Step]:
         """Whatever part of a ``LOAD`` was taken before a reset, the word is what it was."""
-        make = self.maker()
+        make = self.maker("cut loads")
         yield Step("cut loads", self.load(make, "small"))
         for _ in range(count):
             words = make.load()
@@ -135,7 +136,7 @@ class Case:
         yield Step("cut loads", tuple(read_frames(self.config)))
 
     def everything(self) -> Iterator[Step]:
-        """All courses, in steady and in ragged flow."""
+        """All parts, in steady and in ragged flow."""
         yield from self.refuse()
         yield from self.decide()
         yield from self.mix()
@@ -180,3 +181,38 @@ def refused_frames(make: FrameMaker) -> list[Frame]:
     for words in (make.load(), make.read(), make.infer(), given):
         wrong += [cut(words), longer(words), [words[0] | LAST]]
     return wrong
+
+
+PENDULUM = Course(
+    DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
+    CoreOptions(),
+    decisions=25,
+    frames=40,
+    resets=10,
+    seed=1,
+    policy=str(POLICY),
+)
+"""The pendulum's device, its trained net included."""
+
+WIDE = Course(
+    DeviceConfig(
+        inputs=3,
+        groups=3,
+        group_size=3,
+        actions=4,
+        lanes=5,
+        weight_bits=18,
+        obs_bits=18,
+        prob_frac=16,
+        activity_frac=6,
+        iterations=3,
+        start="uniform",
+        removed="hhsa",
+    ),
+    CoreOptions(softmax_lanes=2, rounds_per_cycle=4),
+    decisions=25,
+    frames=60,
+    resets=20,
+    seed=2,
+)
+"""Rows of several words with a group across their boundaries, values of two words, a uniform start, no way around."""
