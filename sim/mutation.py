@@ -227,9 +227,44 @@ def longer(course: Course) -> Course:
     )
 
 
-def check(
-    course: Course, count: int, seed: int, progress: Callable[[int], object] = lambda number: None
-) -> list[Outcome]:
+@dataclass(frozen=True)
+class Result:
+    """What became of all mutants of a device.
+
+    Parameters
+    ----------
+    outcomes: of each mutant.
+    netlist: digest of the netlist they are of.
+    cycles: of the course; longer_cycles: of the one that survivors went through as well, 0 if there were none.
+    """
+
+    outcomes: list[Outcome]
+    netlist: str
+    cycles: int
+    longer_cycles: int
+
+    @property
+    def killed(self) -> list[Outcome]:
+        """Those that the course noticed."""
+        return [outcome for outcome in self.outcomes if outcome.found]
+
+    @property
+    def missed(self) -> list[Outcome]:
+        """Those that only the longer course noticed: they change behaviour, so the course should have."""
+        return [outcome for outcome in self.outcomes if not outcome.found and outcome.longer]
+
+    @property
+    def silent(self) -> list[Outcome]:
+        """Those that nothing noticed."""
+        return [outcome for outcome in self.outcomes if not outcome.found and not outcome.longer]
+
+    @property
+    def rate(self) -> float:
+        """Share that the course noticed of those that are known to change behaviour."""
+        return len(self.killed) / max(len(self.killed) + len(self.missed), 1)
+
+
+def check(course: Course, count: int, seed: int, progress: Callable[[], object] = lambda: None) -> Result:
     """Try mutants on a course, the survivors on a longer one as well.
 
     Parameters
@@ -237,7 +272,7 @@ def check(
     course: the device and what it is put through.
     count: of mutants.
     seed: of their choice.
-    progress: told after every mutant how many are done.
+    progress: called after every mutant.
 
     Raises
     ------
@@ -247,15 +282,15 @@ def check(
     mutants = pick(netlist, count, random.Random(seed))
     folder = compile_mutants(netlist, mutants)
     regression = Regression(course, folder)
+    more: Regression | None = None
     outcomes = []
-    for number, mutant in enumerate(mutants):
-        found, excited = regression.run(number + 1)
-        outcomes.append(Outcome(mutant, found, excited))
-        progress(number + 1)
-    if any(outcome.found is None for outcome in outcomes):
-        more = Regression(longer(course), folder)
-        for number, outcome in enumerate(outcomes):
-            if outcome.found is None:
-                found, excited = more.run(number + 1)
-                outcomes[number] = dataclasses.replace(outcome, longer=found, excited=outcome.excited or excited)
-    return outcomes
+    for number, mutant in enumerate(mutants, 1):
+        found, excited = regression.run(number)
+        late = None
+        if found is None:
+            more = more or Regression(longer(course), folder)
+            late, more_excited = more.run(number)
+            excited |= more_excited
+        outcomes.append(Outcome(mutant, found, excited, late))
+        progress()
+    return Result(outcomes, netlist.digest, regression.cycles, more.cycles if more else 0)

@@ -10,7 +10,7 @@ from amaranth._toolchain.yosys import find_yosys
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-from sim.build import TOP
+from sim.build import TOP, digest
 
 FLATTEN = "proc; memory_collect; flatten; opt; wreduce; opt_clean"
 """Yosys passes from Amaranth's RTLIL to one flat module without dead or doubled logic."""
@@ -73,14 +73,18 @@ class Netlist:
                 if port := re.search(r" (?:input|output) (\d+)", wire["options"]):
                     self.last_port = max(self.last_port, int(port[1]))
             elif line.startswith("  cell "):
-                self.cells.append(Cell(*line.split()[1:]))
+                _, kind, name = line.split()
+                self.cells.append(Cell(kind, name))
             elif line.startswith("    connect "):
-                port = line.split()[1]
-                self.cells[-1].lines[port[1:]] = number
+                self.cells[-1].lines[line.split()[1][1:]] = number
         for cell in self.cells:
-            for port, number in cell.lines.items():
-                cell.ports[port] = list(self._bits(self.lines[number].strip().split(" ", 2)[2]))
+            cell.ports = {port: list(self._bits(self.lines[at].split(None, 2)[2])) for port, at in cell.lines.items()}
         self.modules = sorted(cell.name[1:].replace("\\", "") for cell in self.cells if cell.kind == "$scopeinfo")
+
+    @property
+    def digest(self) -> str:
+        """A name for its content."""
+        return digest(*self.lines)
 
     def _bits(self, signal: str) -> Iterator[str]:
         """The bits of a signal, most significant first."""

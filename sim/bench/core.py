@@ -216,6 +216,14 @@ async def every_refusal(dut: Any) -> None:
 
 
 @cocotb.test()
+async def weights_beside_the_synapses_are_refused(dut: Any) -> None:
+    """The nearest columns without a synapse, in rows of every kind."""
+    model = Model(dut)
+    await model.reset()
+    await model.follow(COURSE.miss())
+
+
+@cocotb.test()
 async def every_point_is_covered(dut: Any) -> None:
     """The tests before have seen all that there is to be seen."""
     report = CACHE / "coverage" / f"core-{CONFIG.digest:08x}.txt"

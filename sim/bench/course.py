@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from golden.config import DeviceConfig
 from golden.parameters import Parameters, to_octaves
 from golden.protocol import HEADER_BITS, LAST, POLICY_FLAGS, ROW_WORDS, Command, Section, parse_header
+from golden.server import existing_weights
 from hdl.options import CoreOptions
 from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
 from sim.bench.run import ROOT
@@ -113,6 +115,22 @@ class Course:
             yield Step("refusals", (make.infer(), words, make.infer("greedy")))
         yield Step("refusals", tuple(read_frames(self.config)))
 
+    def miss(self) -> Iterator[Step]:
+        """Weights beside the synapses, the nearest ones, in rows at both ends of every group; all are refused."""
+        config = self.config
+        exists = existing_weights(config)
+        ends = {row for start, stop in itertools.pairwise(config.group_start.tolist()) for row in (start, stop - 1)}
+        frames = []
+        for row in sorted(ends | {config.neurons, config.sources - 1, config.sources}):
+            there = np.pad(exists[row].ravel(), 1)
+            beside = np.flatnonzero(~there[1:-1] & (there[:-2] | there[2:]))
+            for word, lane in (divmod(int(column), config.lanes) for column in beside):
+                weights = [int(at == lane) for at in range(config.lanes)]
+                frames.append(frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, weights=weights))
+        yield Step("missing synapses", self.load(self.maker("missing synapses"), "small"))
+        yield Step("missing synapses", tuple(frames))
+        yield Step("missing synapses", tuple(read_frames(config)))
+
     def cut(self) -> Iterator[Step]:
         """A reset at any moment of any transaction: the next one is right, parameters are still there."""
         make = self.maker("resets")
@@ -138,6 +156,7 @@ class Course:
     def everything(self) -> Iterator[Step]:
         """All parts, in steady and in ragged flow."""
         yield from self.refuse()
+        yield from self.miss()
         yield from self.decide()
         yield from self.mix()
         yield from self.mix(ragged=True)
