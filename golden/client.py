@@ -40,7 +40,6 @@ from golden.protocol import (
 WORDS_AT_ONCE = 1 << 20
 """Batches go over the link in parts of about so many words, either way."""
 
-
 ROWS_OF_RESULT = ("winners", "prob_raw", "q_raw")
 """Results of ``INFER`` that are more than one value per decision."""
 

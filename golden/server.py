@@ -78,7 +78,7 @@ class FrameServer:
 
         Raises
         ------
-        SvpgError: no words of the protocol; another number of frames than told.
+        SvpgError: no words of the protocol; another number of frames than told. Nothing has been taken then.
         """
         new = np.asarray(words)
         if new.ndim != 1 or new.dtype.kind not in "iu" or (new.size and not 0 <= new.min() <= new.max() < 2 * LAST):
@@ -86,9 +86,11 @@ class FrameServer:
         stream = np.concatenate([self._pending, new.astype(np.uint32)])
         ends = np.flatnonzero(stream & LAST) + 1
         starts = np.append(0, ends)[:-1]
-        self._pending = stream[ends[-1] if ends.size else 0 :][: self._enough].copy()
         if responses not in (None, ends.size):
-            raise SvpgError(f"{ends.size} command frames are whole, {responses} responses are wanted; mark last words")
+            raise SvpgError(
+                f"{ends.size} command frames are whole, not the {responses} to be answered; mark last words"
+            )
+        self._pending = stream[ends[-1] if ends.size else 0 :][: self._enough].copy()
         heads, lengths = stream[starts] & (LAST - 1), ends - starts
         changes = np.flatnonzero((np.diff(heads) != 0) | (np.diff(lengths) != 0)) + 1
         answers = [

@@ -84,8 +84,8 @@ class Decision(wiring.Component):
         m = Module()
         config, lanes = self.config, self.options.softmax_lanes
         m.submodules.engine = engine = self._engine
-        m.submodules.softmax = softmax = Softmax(config, lanes=lanes)
-        m.submodules.sampler = sampler = Sampler(config, lanes=lanes)
+        m.submodules.softmax = softmax = Softmax(config, lanes=lanes, in_logic=self.options.in_logic)
+        m.submodules.sampler = sampler = Sampler(config, lanes=lanes, in_logic=self.options.in_logic)
         m.submodules.mover = mover = Mover(config, lanes=lanes)
         m.submodules.assigner = assigner = Assigner(config, lanes=lanes)
         m.submodules.draws = draws = self._draws

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import DRAW_BITS, DeviceConfig
 from hdl.layouts import softmax_beat, total_bits, winner_bits
+from hdl.multiply import product
 from hdl.pipeline import delay
 
 CHOICE = data.StructLayout({"draw": DRAW_BITS, "greedy": 1})
@@ -25,12 +26,13 @@ class Sampler(wiring.Component):
     groups following each other without a gap, as long as their choices are offered: the choice of a group is waited for
     from its first beat on and taken with its last.
 
-    Multipliers: draw by sum, between registers.
+    Multipliers: one, draw by sum, unless ``in_logic``; between registers.
 
     Parameters
     ----------
     config: sizes.
     lanes: neurons per beat.
+    in_logic: multiply by adders.
 
     Members
     -------
@@ -42,8 +44,8 @@ class Sampler(wiring.Component):
     latency = 3
     """Cycles from the last beat of a group to its winner."""
 
-    def __init__(self, config: DeviceConfig, *, lanes: int) -> None:
-        self.config, self.lanes = config, lanes
+    def __init__(self, config: DeviceConfig, *, lanes: int, in_logic: bool = False) -> None:
+        self.config, self.lanes, self.in_logic = config, lanes, in_logic
         super().__init__(
             {
                 "beats": In(stream.Signature(softmax_beat(config, lanes))),
@@ -76,7 +78,7 @@ class Sampler(wiring.Component):
         term = [Signal(beat.term[lane].shape(), name=f"term{lane}") for lane in range(lanes)]
         upto = [Signal(width, name=f"upto{lane}") for lane in range(lanes)]
         draw, total = Signal(DRAW_BITS), Signal(width)
-        product = Signal(width + DRAW_BITS)
+        scaled = Signal(width + DRAW_BITS)
         with m.If(advance):
             m.d.sync += [
                 valid[0].eq(self.beats.valid & self.choices.valid),
@@ -91,7 +93,7 @@ class Sampler(wiring.Component):
                 *delay(greedy),
                 *delay(best),
                 *(register.eq(sum(term[: lane + 1])) for lane, register in enumerate(upto)),
-                product.eq(draw * total),
+                scaled.eq(product(total, draw, in_logic=self.in_logic)),
             ]
 
         # The first lane whose running sum exceeds the threshold; `passed` once an earlier
@@ -100,7 +102,7 @@ class Sampler(wiring.Component):
         position = Signal(index)
         passed = Signal()
         hits = Signal(lanes)
-        threshold = product >> DRAW_BITS
+        threshold = scaled >> DRAW_BITS
         m.d.comb += hits.eq(Cat(running + value > threshold for value in upto))
         first_hit = Signal(range(lanes + 1))
         for lane in reversed(range(lanes)):

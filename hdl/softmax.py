@@ -20,6 +20,7 @@ from golden.config import (
 from golden.tables import exp2_table, reciprocal_table
 from hdl.layouts import group_beats, potential_beat, softmax_beat, total_bits, winner_bits
 from hdl.maximum import GroupMaximum
+from hdl.multiply import product
 from hdl.pipeline import delay
 
 SUM_LANES = 4
@@ -41,12 +42,14 @@ class Softmax(wiring.Component):
     the first two stages each need all of the group; the others follow without a pause. A beat may go in and come out in
     every cycle, groups following each other without a gap.
 
-    Multipliers: one per lane (term by reciprocal) and one for the reciprocal, all between registers.
+    Multipliers: one per lane (term by reciprocal) and one for the reciprocal unless ``in_logic``, all between
+    registers.
 
     Parameters
     ----------
     config: formats and sizes.
     lanes: neurons per beat.
+    in_logic: multiply once per group, for the reciprocal, by adders.
 
     Members
     -------
@@ -54,8 +57,8 @@ class Softmax(wiring.Component):
     results: Out(stream of :func:`hdl.layouts.softmax_beat`).
     """
 
-    def __init__(self, config: DeviceConfig, *, lanes: int) -> None:
-        self.config, self.lanes = config, lanes
+    def __init__(self, config: DeviceConfig, *, lanes: int, in_logic: bool = False) -> None:
+        self.config, self.lanes, self.in_logic = config, lanes, in_logic
         self._maximum = GroupMaximum(config, lanes=lanes)
         super().__init__(
             {
@@ -208,18 +211,18 @@ class Softmax(wiring.Component):
         )
         port = segments.read_port()
         remainder = Signal(RECIPROCAL_REMAINDER_BITS)
-        product = Signal(segment["slope"].width + RECIPROCAL_REMAINDER_BITS)
+        scaled_slope = Signal(segment["slope"].width + RECIPROCAL_REMAINDER_BITS)
         start = Signal(RECIPROCAL_FRAC + 1)
         m.d.comb += port.addr.eq(mantissa >> RECIPROCAL_REMAINDER_BITS)
         m.d.sync += [
             remainder.eq(mantissa),
-            product.eq(port.data.slope * remainder),
+            scaled_slope.eq(product(port.data.slope, remainder, in_logic=self.in_logic)),
             start.eq(port.data.base),
             *delay(place),
         ]
         m.d.comb += [
             groups.w_en.eq(valid[-1]),
-            groups_in.reciprocal.eq(start - (product >> RECIPROCAL_REMAINDER_BITS)),
+            groups_in.reciprocal.eq(start - (scaled_slope >> RECIPROCAL_REMAINDER_BITS)),
             groups_in.place.eq(place[-1]),
             groups_in.total.eq(total[-1]),
             groups_in.best.eq(best[-1]),

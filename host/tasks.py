@@ -95,7 +95,8 @@ def _rate(backend: str) -> float:
 def _pendulum(backend: str, algorithm: str) -> Settings:
     rate = _rate(backend)
     return Settings(
-        network=DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
+        # A row is one word, so every event takes one cycle of the hardware.
+        network=DeviceConfig(inputs=4, groups=8, group_size=8, actions=5, lanes=69),
         learning=Learning(
             rule="contrastive",
             modulator="authors" if algorithm == "ppo" else "plain",
@@ -112,7 +113,7 @@ def _pendulum(backend: str, algorithm: str) -> Settings:
 
 def _cartpole(backend: str, algorithm: str) -> Settings:
     settings = _pendulum(backend, algorithm)
-    return dataclasses.replace(settings, network=settings.network.replace(actions=2))
+    return dataclasses.replace(settings, network=settings.network.replace(actions=2, lanes=66))
 
 
 def _mnist(backend: str, algorithm: str) -> Settings:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from hdl.core import Core
-from hdl.options import CoreOptions
 from numpy.typing import ArrayLike, NDArray
 
 from golden.arguments import check_infer
 from golden.client import FrameDevice, TimedInference
 from golden.config import DeviceConfig
 from golden.device import Ints
+from hdl.core import Core
+from hdl.options import CoreOptions
 from sim.model import VerilatedModel, component_library
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
+from amaranth.back import verilog
 
 from golden.config import REMOVABLE, STARTS, DeviceConfig
 from golden.errors import SvpgError
 from hdl.core import Core
 from hdl.decision import first_sampled_pass
 from hdl.options import CoreOptions
+from host.tasks import get_task
 from sim.bench.course import PENDULUM, WIDE, Course
 from sim.bench.run import run
 
@@ -66,7 +69,9 @@ def test_any_core_equals_golden(removed: str, seed: int) -> None:
     rng = random.Random(f"{removed} {seed}")
     config = random_config(rng, removed)
     options = CoreOptions(
-        softmax_lanes=rng.randint(1, min(config.lanes, 9)), rounds_per_cycle=rng.choice((1, 2, 4, 20))
+        softmax_lanes=rng.randint(1, min(config.lanes, 9)),
+        rounds_per_cycle=rng.choice((1, 2, 4, 20)),
+        in_logic=rng.random() < 0.5,
     )
     check(Course(config, options, decisions=40, frames=80, resets=25, seed=seed), complete=False)
 
@@ -77,6 +82,20 @@ def test_winners_are_drawn_in_every_pass_that_may_be_the_last() -> None:
     assert first_sampled_pass(PENDULUM.config.replace(start="uniform")) == 1
     # 64 equal activities with 4 fraction bits are rounded to 0: the first pass changes nothing.
     assert first_sampled_pass(PENDULUM.config.replace(group_size=64, activity_frac=4, acc_frac=8, moment_frac=16)) == 1
+
+
+def test_the_pendulum_fits_72_multipliers() -> None:
+    config = get_task("inverted-pendulum").defaults("golden", "ppo").network
+    options = CoreOptions.within(config, 72)
+    assert config.row_words == 1 and options.multipliers(config) == 72
+    text = verilog.convert(Core(config, options), name="top", emit_src=False)
+    # Multiplications by a constant are shifts and adders.
+    assert len(re.findall(r" = [^;']* \* [^;']*;", text)) == 72
+
+
+def test_too_few_multipliers_are_refused() -> None:
+    with pytest.raises(SvpgError, match="set lanes to 63 at most"):
+        CoreOptions.within(PENDULUM.config, 64)
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ WIDE = Course(
         start="uniform",
         removed="hhsa",
     ),
-    CoreOptions(softmax_lanes=2, rounds_per_cycle=4),
+    CoreOptions(softmax_lanes=2, rounds_per_cycle=4, in_logic=True),
     decisions=25,
     frames=60,
     resets=20,

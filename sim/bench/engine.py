@@ -207,19 +207,21 @@ async def events_go_on_during_a_scan(dut: Any) -> None:
     for scan in SCANS:
         gate = Gate()
         model = Model(dut, beats=gate)
+        source = model.source
         await model.start()
         reaching = model.reaching(range(BIAS))
         sent = model.bench.rng.choices(reaching, k=300) if reaching else []
         for value in (LARGEST_VALUE, -LARGEST_VALUE - 1):
             gate.open = False
             model.clear(scan)
-            for source in sent:
-                model.send(source, value)
-            before = len(model.source.cycles)
-            await model.bench.until(lambda model=model: not model.source.pending)
-            taken = model.source.cycles[before:]
+            for number in sent:
+                model.send(number, value)
+            before = len(source.cycles)
+            while source.pending:
+                await model.bench.step()
+            taken = source.cycles[before:]
             last_words = model.span_words(sent[-1]) if sent else CONFIG.row_words
-            assert taken[-1] - taken[0] == CONFIG.row_words + model.words - (last_words if sent else CONFIG.row_words)
+            assert taken[-1] - taken[0] == CONFIG.row_words + model.words - last_words
             await model.bench.step(last_words + LATENCY)
             assert model.counters() == (model.events, model.words, 0)
             assert model.sink.pending

@@ -1,0 +1,903 @@
+"""The device behind frames: client and server against the device itself, and every way a frame can be wrong."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from golden import client, kernels
+from golden.arguments import POLICIES
+from golden.client import FrameDevice
+from golden.config import REMOVABLE, DeviceConfig
+from golden.device import Device
+from golden.errors import SvpgError
+from golden.protocol import (
+    COUNTERS,
+    FLAG_ACTIVITY,
+    FLAG_GIVEN,
+    HEADER_BITS,
+    LAST,
+    MEANINGS,
+    POLICY_FLAGS,
+    Command,
+    Section,
+    Status,
+    header,
+    infer_response_words,
+    infer_words,
+    info_values,
+    load_words,
+    split,
+    words_of,
+)
+from golden.server import FrameServer
+from tests.test_golden_oracle import STYLES, configs, fill, fill_matrix
+
+MODEST = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+SMALL = DeviceConfig(inputs=2, groups=2, group_size=3, actions=2, lanes=3, removed="sa")
+"""Eight neurons in three row words, so that the last has a column to spare; ten rows and the biases."""
+WIDE = SMALL.replace(weight_bits=24, weight_frac=14, obs_bits=18, obs_frac=10, activity_frac=14, prob_frac=16)
+"""Weights, observations and probabilities take two words each."""
+Words = NDArray[np.uint32]
+
+
+# --- frames, written from docs/protocol.md ---------------------------------------------------------
+def frame(command: int, flags: int, *values: tuple[int, int]) -> list[int]:
+    """A frame of values with their numbers of words."""
+    words = [header(command, flags)]
+    for value, count in values:
+        words += split(value, count)
+    return mark(words)
+
+
+def mark(words: list[int]) -> list[int]:
+    """The same words with the mark on the last alone."""
+    bare = [word % LAST for word in words]
+    return [*bare[:-1], bare[-1] + LAST]
+
+
+def array(*frames: Iterable[int]) -> Words:
+    """Frames one after the other."""
+    return np.array([word for words in frames for word in words], dtype=np.uint32)
+
+
+def load_frame(config: DeviceConfig, row: int, word: int, weights: Iterable[int]) -> list[int]:
+    size = words_of(config.weight_bits)
+    return frame(Command.LOAD, Section.WEIGHT, (row, 2), (word, 1), *((weight, size) for weight in weights))
+
+
+def read_frame(row: int, word: int) -> list[int]:
+    return frame(Command.READ, Section.WEIGHT, (row, 2), (word, 1))
+
+
+def infer_frame(
+    config: DeviceConfig, obs: Iterable[int], nonce: int = 1, flags: int = 0, winners: Iterable[int] = ()
+) -> list[int]:
+    size = words_of(config.obs_bits)
+    return frame(Command.INFER, flags, (nonce, 4), *((s, size) for s in obs), *((w, 1) for w in winners))
+
+
+INFO_FRAME = frame(Command.INFO, 0)
+
+
+class RefusedError(Exception):
+    """Ends the reading of a frame with a status."""
+
+
+class Reference:
+    """The device's side of the protocol word by word, in plain integers, as docs/protocol.md tells it."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.config, self.device = config, Device(config)
+
+    def answer(self, words: list[int]) -> list[int]:
+        """Response to one whole frame."""
+        rest = iter([word % LAST for word in words])
+
+        def value(count: int, low: int, high: int, status: Status, signed: bool = False) -> int:
+            total = 0
+            for i in range(count):
+                word = next(rest, None)
+                if word is None:
+                    raise RefusedError(Status.LENGTH)
+                total |= word << (16 * i)
+            if signed and total >> (16 * count - 1):
+                total -= 1 << (16 * count)
+            if not low <= total <= high:
+                raise RefusedError(status)
+            return total
+
+        first = next(rest)
+        code, flags = first % 256, first // 256
+        try:
+            run = {1: self._info, 2: self._load, 3: self._read, 4: self._infer}.get(code)
+            if run is None:
+                raise RefusedError(Status.COMMAND)
+            finish = run(flags, value)
+            if next(rest, None) is not None:
+                raise RefusedError(Status.LENGTH)
+        except RefusedError as refused:
+            return frame(code, refused.args[0])
+        return frame(code, Status.OK, *finish())
+
+    def _info(self, flags: int, value: Callable[..., int]) -> Callable[[], list[tuple[int, int]]]:
+        if flags:
+            raise RefusedError(Status.FLAGS)
+        return lambda: [(number, 2) for number in info_values(self.config, 0).values()]
+
+    def _address(self, flags: int, value: Callable[..., int]) -> tuple[int, int, range]:
+        """Row, word and the columns of that word."""
+        if flags:
+            raise RefusedError(Status.FLAGS)
+        c = self.config
+        row = value(2, 0, c.sources, Status.ADDRESS)
+        word = value(1, 0, c.row_words - 1, Status.ADDRESS)
+        return row, word, range(word * c.lanes, (word + 1) * c.lanes)
+
+    def _place(self, row: int, columns: range) -> tuple[str, int, int]:
+        c = self.config
+        count = len([column for column in columns if column < c.neurons])
+        return ("bias", columns[0], count) if row == c.sources else ("weight", row * c.neurons + columns[0], count)
+
+    def _load(self, flags: int, value: Callable[..., int]) -> Callable[[], list[tuple[int, int]]]:
+        c = self.config
+        row, _, columns = self._address(flags, value)
+        weights = []
+        for column in columns:
+            exists = column < c.neurons and (row == c.sources or bool(c.mask[row, column]))
+            low, high = (-(1 << (c.weight_bits - 1)), (1 << (c.weight_bits - 1)) - 1) if exists else (0, 0)
+            weights.append(value(words_of(c.weight_bits), low, high, Status.VALUE, signed=True))
+        section, start, count = self._place(row, columns)
+
+        def write() -> list[tuple[int, int]]:
+            self.device.load(section, weights[:count], start)
+            return []
+
+        return write
+
+    def _read(self, flags: int, value: Callable[..., int]) -> Callable[[], list[tuple[int, int]]]:
+        c = self.config
+        row, _, columns = self._address(flags, value)
+        section, start, count = self._place(row, columns)
+
+        def read() -> list[tuple[int, int]]:
+            weights = self.device.read(section, start, count).tolist() + [0] * (c.lanes - count)
+            return [(weight, words_of(c.weight_bits)) for weight in weights]
+
+        return read
+
+    def _infer(self, flags: int, value: Callable[..., int]) -> Callable[[], list[tuple[int, int]]]:
+        c = self.config
+        policy = flags % 4
+        if flags >= 16 or policy == 3 or (flags & 4 and policy != 2):
+            raise RefusedError(Status.FLAGS)
+        nonce = value(4, 0, 2**64 - 1, Status.VALUE)
+        low, high = -(1 << (c.obs_bits - 1)), (1 << (c.obs_bits - 1)) - 1
+        obs = [value(words_of(c.obs_bits), low, high, Status.VALUE, signed=True) for _ in range(c.inputs)]
+        winners = None
+        if flags & 4:
+            winners = np.array([[*(value(1, 0, c.group_size - 1, Status.VALUE) for _ in range(c.groups)), 0]])
+
+        def decide() -> list[tuple[int, int]]:
+            name = ("sample", "greedy", "conditional")[policy]
+            r = self.device.infer(np.array([obs]), np.array([nonce], dtype=np.uint64), name, winners)
+            probability = [(p, words_of(c.prob_frac + 1)) for p in r.prob_raw[0].tolist()]
+            activity = [(q, 1) for q in r.q_raw[0].tolist()] if flags & 8 else []
+            counters = [(int(r.iterations[0]), 1), (int(r.events[0]), 2), (int(r.row_words[0]), 2), (0, 2), (0, 2)]
+            return [*counters, *((w, 1) for w in r.winners[0].tolist()), *probability, *activity]
+
+        return decide
+
+
+# --- links -----------------------------------------------------------------------------------------
+class Link:
+    """A transport that counts what passes, cuts it into random pieces, and changes responses if told."""
+
+    def __init__(self, server: FrameServer, change: Callable[[list[int]], list[int]] | None = None) -> None:
+        self.server, self.change, self.exchanges = server, change, 0
+        self.rng = np.random.default_rng(1)
+
+    def exchange(self, words: Words, responses: int) -> Words:
+        self.exchanges += 1
+        answer = in_pieces(self.server, words, self.rng)
+        assert (answer >= LAST).sum() == responses
+        return answer if self.change is None else np.array(self.change(answer.tolist()), dtype=np.uint32)
+
+
+def in_pieces(server: FrameServer, words: Words, rng: np.random.Generator) -> Words:
+    """Responses to words that arrive in up to ten pieces."""
+    cuts = sorted(rng.integers(0, len(words), rng.integers(10), endpoint=True).tolist())
+    pieces = itertools.pairwise([0, *cuts, len(words)])
+    return np.concatenate([server.exchange(words[start:stop]) for start, stop in pieces])
+
+
+def responses_of(words: NDArray[Any]) -> list[list[int]]:
+    """Words of each frame; nothing may be left over."""
+    frames = np.split(words, np.flatnonzero(words >= LAST) + 1)
+    assert frames[-1].size == 0
+    return [part.tolist() for part in frames[:-1]]
+
+
+def parameters(device: Device) -> list[list[int]]:
+    return [device.read("weight").tolist(), device.read("bias").tolist()]
+
+
+def random_sections(config: DeviceConfig, style: str, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+    """Random values for the sections that frames reach."""
+    return {
+        "weight": fill_matrix(config, config.weight, style, rng, symmetric=False),
+        "bias": fill(config.weight, config.neurons, style, rng),
+    }
+
+
+def loaded(config: DeviceConfig, seed: int = 0, style: str = "wide") -> tuple[Device, FrameServer]:
+    """A device and a server with the same random parameters."""
+    device, server = Device(config), FrameServer(config)
+    for section, values in random_sections(config, style, np.random.default_rng(seed)).items():
+        device.load(section, values)
+        server.device.load(section, values)
+    return device, server
+
+
+def assert_same(result: Any, expected: Any) -> None:
+    for name, values in vars(expected).items():
+        assert getattr(result, name).dtype == values.dtype, name
+        assert np.array_equal(getattr(result, name), values), name
+
+
+# --- the device through frames ---------------------------------------------------------------------
+@MODEST
+@given(config=configs(), style=st.sampled_from(STYLES), seed=st.integers(0, 2**32 - 1))
+def test_a_device_through_frames_equals_the_device(config: DeviceConfig, style: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    device = Device(config)
+    remote = FrameDevice(config, Link(FrameServer(config)))
+    for section, values in random_sections(config, style, rng).items():
+        device.load(section, values)
+        remote.load(section, values)
+        assert np.array_equal(remote.read(section), device.read(section))
+    obs = fill(config.obs, (5, config.inputs), style, rng)
+    nonce = rng.integers(0, 2**64, 5, dtype=np.uint64)
+    winners = rng.integers(0, config.group_size, (5, config.groups + 1))
+    winners[:, -1] = -1  # of no group: nobody reads it
+    for policy, given_winners in [*((name, None) for name in POLICIES), ("conditional", winners)]:
+        expected = device.infer(obs, nonce, policy, given_winners)
+        result = remote.infer(obs, nonce, policy, given_winners)
+        assert_same(result, expected)
+        assert result.cycles.tolist() == result.stalls.tolist() == [0] * 5
+        short = remote.infer(obs, nonce, policy, given_winners, activity=False)
+        assert short.q_raw.shape == (5, 0)
+        expected.q_raw = expected.q_raw[:, :0]
+        assert_same(short, expected)
+
+
+@MODEST
+@given(config=configs(), data=st.data())
+def test_any_range_of_a_section_can_be_written_and_read(config: DeviceConfig, data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    device, server = loaded(config, 1)
+    remote = FrameDevice(config, Link(server))
+    for _ in range(4):
+        section = data.draw(st.sampled_from(["weight", "bias"]))
+        size = getattr(device, section).size
+        start, stop = sorted(data.draw(st.lists(st.integers(0, size), min_size=2, max_size=2)))
+        values = random_sections(config, "wide", rng)[section].ravel()[start:stop]
+        for target in (device, remote):
+            target.load(section, values, start)
+        assert parameters(server.device) == parameters(device)
+        got = remote.read(section, start, stop - start)
+        assert got.dtype == np.int64
+        assert np.array_equal(got, values)
+        assert np.array_equal(remote.read(section, start), device.read(section, start))
+
+
+@pytest.mark.parametrize("style", ["extreme", "wide"])
+def test_values_of_two_words_pass_unchanged(style: str) -> None:
+    assert [words_of(bits) for bits in (WIDE.weight_bits, WIDE.obs_bits, WIDE.probability.bits)] == [2, 2, 2]
+    device, server = loaded(WIDE, 3, style)
+    remote = FrameDevice(WIDE, Link(server))
+    assert np.array_equal(remote.read("weight"), device.read("weight"))
+    obs = fill(WIDE.obs, (50, WIDE.inputs), style, np.random.default_rng(4))
+    nonce = np.arange(50, dtype=np.uint64) + np.uint64(2**64 - 50)
+    expected = device.infer(obs, nonce, "sample")
+    assert_same(remote.infer(obs, nonce, "sample"), expected)
+    assert (expected.prob_raw >> 16).any(), "some probability is 1.0 and needs its second word"
+
+
+def test_only_words_that_are_cut_are_read_before_they_are_written() -> None:
+    sent: list[int] = []
+
+    class Watch(Link):
+        def exchange(self, words: Words, responses: int) -> Words:
+            sent.extend(int(command[0]) % 256 for command in responses_of(words))
+            return super().exchange(words, responses)
+
+    remote = FrameDevice(SMALL, Watch(FrameServer(SMALL)))
+    n = SMALL.neurons
+    for start, stop, reads, loads in [
+        (0, 3, 0, 1),
+        (6, n, 0, 1),
+        (0, 3 * n, 0, 9),
+        (n + 1, n + 3, 1, 1),
+        (n + 3, n + 5, 1, 1),
+        (n + 1, n + 2, 1, 1),
+        (n + 1, 2 * n + 4, 2, 5),
+        (5, 5, 0, 0),
+    ]:
+        sent.clear()
+        remote.load("weight", np.zeros(stop - start, dtype=np.int64), start)
+        assert sent == [Command.READ] * reads + [Command.LOAD] * loads, (start, stop)
+
+
+def test_batches_go_in_parts_that_a_link_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    device, server = loaded(SMALL)
+    link = Link(server)
+    remote = FrameDevice(SMALL, link)
+    obs, nonce = fill(SMALL.obs, (7, 2), "wide", np.random.default_rng(0)), np.arange(7, dtype=np.uint64)
+    expected = device.infer(obs, nonce)
+    response = infer_response_words(SMALL, activity=True)
+    for limit, exchanges in ((1, 7), (2 * response, 4), (3 * response - 1, 4), (7 * response, 1)):
+        monkeypatch.setattr(client, "WORDS_AT_ONCE", limit)
+        link.exchanges = 0
+        assert_same(remote.infer(obs, nonce), expected)
+        assert link.exchanges == exchanges, limit
+
+
+@pytest.mark.parametrize("activity", [True, False])
+def test_a_batch_of_nothing_needs_no_device(activity: bool) -> None:
+    link = Link(FrameServer(SMALL))
+    remote = FrameDevice(SMALL, link)
+    link.exchanges = 0
+    result = remote.infer(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.uint64), activity=activity)
+    assert link.exchanges == 0
+    assert result.winners.shape == (0, 3)
+    assert result.prob_raw.shape == (0, 2)
+    assert result.q_raw.shape == (0, 8 * activity)
+    assert result.iterations.shape == result.cycles.shape == (0,)
+
+
+def test_info_is_that_of_the_device_and_more() -> None:
+    config = SMALL.replace(removed="ha", start="uniform")
+    info = FrameDevice(config, FrameServer(config, softmax_lanes=4)).info()
+    assert info == {**Device(config).info(), "protocol": 1, "commands": 0b11110, "softmax_lanes": 4}
+
+
+def test_counters_of_hardware_reach_the_result() -> None:
+    _, server = loaded(SMALL)
+    remote = FrameDevice(SMALL, Link(server, set_counters))
+    result = remote.infer(np.zeros((3, 2), dtype=np.int64), np.arange(3, dtype=np.uint64))
+    assert result.cycles.tolist() == [0x20001] * 3
+    assert result.stalls.tolist() == [0x40003] * 3
+
+
+def set_counters(words: list[int]) -> list[int]:
+    """Cycles and stalls as hardware might answer them."""
+    responses = responses_of(np.array(words))
+    at = 2 + 2 * COUNTERS.index("cycles")
+    for response in responses:
+        if response[0] == header(Command.INFER, Status.OK):
+            response[at : at + 4] = [1, 2, 3, 4]
+    return [word for response in responses for word in response]
+
+
+# --- arguments are refused before anything is sent --------------------------------------------------
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda d: d.load("weights", [0]),
+        lambda d: d.load("weight", [0.5]),
+        lambda d: d.load("weight", [0], -1),
+        lambda d: d.load("weight", np.zeros(81, dtype=int)),
+        lambda d: d.load("weight", [0], 80),
+        lambda d: d.load("weight", [1 << 15], 3),
+        lambda d: d.load("weight", [1]),
+        lambda d: d.load("bias", [0, -(1 << 15) - 1]),
+        lambda d: d.load("bias", np.zeros(9, dtype=int)),
+        lambda d: d.read("biases"),
+        lambda d: d.read("weight", 81),
+        lambda d: d.read("weight", -1),
+        lambda d: d.read("bias", 4, 5),
+        lambda d: d.read("bias", 4, -1),
+        lambda d: d.infer(np.zeros((1, 2)), np.zeros(1, dtype=np.uint64)),
+        lambda d: d.infer(np.zeros((1, 3), dtype=int), np.zeros(1, dtype=np.uint64)),
+        lambda d: d.infer(np.full((1, 2), 1 << 11), np.zeros(1, dtype=np.uint64)),
+        lambda d: d.infer(np.zeros((1, 2), dtype=int), np.zeros(2, dtype=np.uint64)),
+        lambda d: d.infer(np.zeros((1, 2), dtype=int), np.zeros(1, dtype=np.uint64), "best"),
+        lambda d: d.infer(np.zeros((1, 2), dtype=int), np.zeros(1, dtype=np.uint64), "greedy", [[0, 0, 0]]),
+        lambda d: d.infer(np.zeros((1, 2), dtype=int), np.zeros(1, dtype=np.uint64), "conditional", [[0, 3, 0]]),
+        lambda d: d.infer(np.zeros((1, 2), dtype=int), np.zeros(1, dtype=np.uint64), "conditional", [[0, 0]]),
+    ],
+)
+def test_wrong_arguments_are_refused_as_the_device_refuses_them(call: Callable[[Any], object]) -> None:
+    link = Link(FrameServer(SMALL))
+    remote = FrameDevice(SMALL, link)
+    link.exchanges = 0
+    with pytest.raises(SvpgError) as expected:
+        call(Device(SMALL))
+    with pytest.raises(SvpgError) as caught:
+        call(remote)
+    assert str(caught.value) == str(expected.value)
+    assert link.exchanges == 0
+
+
+@pytest.mark.parametrize("call", [lambda d: d.load("acc", [0]), lambda d: d.read("moment_bias")])
+def test_memories_that_frames_do_not_reach_are_refused(call: Callable[[Any], object]) -> None:
+    remote = FrameDevice(SMALL, FrameServer(SMALL))
+    with pytest.raises(SvpgError, match=r"section '\w+' cannot be reached through frames; only weight and bias can"):
+        call(remote)
+
+
+# --- responses that are wrong -----------------------------------------------------------------------
+def flawed(change: Callable[[list[int]], list[int]]) -> FrameDevice:
+    """A device whose link changes every response but that to ``INFO``."""
+    _, server = loaded(SMALL)
+
+    def after_info(words: list[int]) -> list[int]:
+        return words if words[0] % LAST == header(Command.INFO, Status.OK) else change(words)
+
+    return FrameDevice(SMALL, Link(server, after_info))
+
+
+def infer_three(remote: FrameDevice) -> object:
+    return remote.infer(np.zeros((3, 2), dtype=np.int64), np.arange(3, dtype=np.uint64))
+
+
+L = 23
+"""Words of a response to ``INFER`` of the small device, with activity."""
+
+
+def second_header(value: int) -> Callable[[list[int]], list[int]]:
+    """Replaces the header of the second response."""
+    return lambda words: [*words[:L], value, *words[L + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (second_header(header(Command.READ, 0)), "response to frame 1 belongs to command 3, not 4"),
+        (second_header(header(0x44, 0)), "response to frame 1 belongs to command 68, not 4"),
+        (second_header(header(Command.INFER, 77)), "response to frame 1 has status 77, which does not exist"),
+        (lambda w: [w[0] + LAST, *w[1:]], "response to frame 0 has 1 words, expected 23"),
+        (lambda w: [*w[:5], *w[6:]], "response to frame 0 has 22 words, expected 23"),
+        (lambda w: [*w[:30], 7, *w[30:]], "response to frame 1 has 24 words, expected 23"),
+        (lambda w: [*w[: L - 1], w[L - 1] - LAST, *w[L:]], "response to frame 0 has 46 words, expected 23"),
+        (lambda w: [*w[: L - 2], w[L - 2] + LAST, *w[L - 1 :]], "response to frame 0 has 22 words, expected 23"),
+        (lambda w: w[:-1], "gives 2 whole responses and 22 words of another, expected 3"),
+        (lambda w: w[:-L], "gives 2 whole responses and 0 words of another, expected 3"),
+        (lambda w: [*w, *w[:L]], "gives 4 whole responses and 0 words of another, expected 3"),
+        (lambda w: [*w, 5], "gives 3 whole responses and 1 words of another, expected 3"),
+        (lambda w: [*w[:-1], w[-1] - LAST], "gives 2 whole responses and 23 words of another, expected 3"),
+        (lambda w: [], "gives 0 whole responses and 0 words of another, expected 3"),
+        (lambda w: [w[0], w[1] + 2 * LAST, *w[2:]], "gives 0x2000., which is no word of a frame"),
+        (lambda w: [*w[:-1], w[-1] + 2 * LAST], "gives 0x3.*, which is no word of a frame"),
+    ],
+)
+def test_a_response_that_is_not_one_is_an_error(change: Callable[[list[int]], list[int]], message: str) -> None:
+    assert infer_response_words(SMALL, activity=True) == L
+    with pytest.raises(SvpgError, match=f"^INFER: the .*{message}; check the link, then reset it and the device$"):
+        infer_three(flawed(change))
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status != Status.OK])
+def test_a_refusal_is_told_with_command_status_and_meaning(status: Status) -> None:
+    def refuse(words: list[int]) -> list[int]:
+        return [*words[: 2 * L], *frame(Command.INFER, status)]
+
+    with pytest.raises(SvpgError) as caught:
+        infer_three(flawed(refuse))
+    assert f"INFER: the device refuses frame 2 with status {status.name} ({MEANINGS[status]}); " in str(caught.value)
+    with pytest.raises(SvpgError, match=f"^LOAD: the device refuses frame 0 with status {status.name} "):
+        flawed(lambda words: frame(Command.LOAD, status)).load("bias", np.zeros(8, dtype=np.int64))
+
+
+def test_the_frame_of_a_later_part_is_named_by_its_number_in_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = itertools.count()
+
+    def refuse_the_third(words: list[int]) -> list[int]:
+        return frame(Command.INFER, Status.VALUE) if next(calls) == 2 else words
+
+    remote = flawed(refuse_the_third)
+    monkeypatch.setattr(client, "WORDS_AT_ONCE", 1)
+    with pytest.raises(SvpgError, match="refuses frame 2 with status VALUE"):
+        infer_three(remote)
+
+
+def changed_info(**values: int) -> Callable[[list[int]], list[int]]:
+    """Replaces values of ``INFO``."""
+
+    def change(words: list[int]) -> list[int]:
+        for name, value in values.items():
+            at = 1 + 2 * list(info_values(SMALL, 0)).index(name)
+            words[at : at + 2] = split(value, 2)
+        return mark(words)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed_info(protocol=2), "keeps version 2 of the protocol, this program 1; rebuild the bitstream or model"),
+        (changed_info(contract=9), "keeps version 9 of the numeric contract, this program 1; rebuild"),
+        (lambda w: mark([w[0], 2, 0]), "keeps version 2 of the protocol"),
+        (lambda w: mark([w[0], 1, 0, 3, 0, *[0] * 80]), "keeps version 3 of the numeric contract"),
+        (changed_info(digest=1), "another configuration: its digest differs; rebuild"),
+        (
+            changed_info(inputs=70000, digest=1),
+            r"another configuration: inputs = 70000 \(not 2\); rebuild .* or use the",
+        ),
+        (changed_info(removed=4, lanes=4), r"removed = ha \(not sa\), lanes = 4 \(not 3\)"),
+        (changed_info(removed=9, start=1), r"removed = 9 \(not sa\), start = uniform \(not silent\)"),
+        (changed_info(commands=0b10110), "lacks the commands READ; rebuild the bitstream or model"),
+        (lambda w: mark(w[:-1]), "INFO: the response to frame 0 has 56 words, expected 57"),
+        (lambda w: [*w[:-1], w[-1] - LAST, LAST], "INFO: the response to frame 0 has 58 words, expected 57"),
+        (lambda w: frame(Command.INFO, Status.COMMAND), r"INFO: .* status COMMAND \(unknown command\)"),
+        (lambda w: frame(Command.LOAD, Status.OK), "INFO: the response to frame 0 belongs to command 2, not 1"),
+        (lambda w: w[:-1], "INFO: the link gives 0 whole responses and 56 words of another"),
+    ],
+)
+def test_another_device_is_refused_with_what_differs(change: Callable[[list[int]], list[int]], message: str) -> None:
+    with pytest.raises(SvpgError, match=message) as caught:
+        FrameDevice(SMALL, Link(FrameServer(SMALL), change))
+    assert "\n" not in str(caught.value)
+
+
+def test_more_commands_than_this_program_knows_do_no_harm() -> None:
+    FrameDevice(SMALL, Link(FrameServer(SMALL), changed_info(commands=0xFFFF)))
+
+
+# --- commands that are wrong ------------------------------------------------------------------------
+def good_frames(config: DeviceConfig, rng: np.random.Generator) -> list[list[int]]:
+    """One right frame of every kind."""
+    weight, bias = random_sections(config, "wide", rng).values()
+    obs = fill(config.obs, config.inputs, "wide", rng).tolist()
+    nonce = int(rng.integers(0, 2**64, dtype=np.uint64))
+    row, word = int(rng.integers(config.sources)), int(rng.integers(config.row_words))
+    columns = slice(word * config.lanes, (word + 1) * config.lanes)
+
+    def padded(values: NDArray[np.int64]) -> list[int]:
+        return [*values[columns].tolist(), *[0] * config.lanes][: config.lanes]
+
+    winners = rng.integers(0, config.group_size, config.groups).tolist()
+    return [
+        INFO_FRAME,
+        load_frame(config, row, word, padded(weight[row])),
+        load_frame(config, config.sources, word, padded(bias)),
+        read_frame(row, word),
+        read_frame(config.sources, word),
+        *(infer_frame(config, obs, nonce, policy | activity) for policy in range(3) for activity in (0, FLAG_ACTIVITY)),
+        infer_frame(config, obs, nonce, 2 | FLAG_GIVEN, winners),
+        infer_frame(config, obs, nonce, 2 | FLAG_GIVEN | FLAG_ACTIVITY, winners),
+    ]
+
+
+def test_frames_have_the_stated_lengths() -> None:
+    for config in (SMALL, WIDE):
+        frames = good_frames(config, np.random.default_rng(0))
+        assert len(frames[1]) == load_words(config)
+        assert len(frames[5]) == infer_words(config, given=False)
+        assert len(frames[-1]) == infer_words(config, given=True)
+    assert load_words(WIDE) == 1 + 2 + 1 + 2 * 3
+    assert infer_words(WIDE, given=True) == 1 + 4 + 2 * 2 + 2
+    assert infer_response_words(WIDE, activity=False) == 1 + 1 + 4 * 2 + 3 + 2 * 2
+
+
+def status_of(config: DeviceConfig, words: list[int]) -> Status:
+    """Status of the response to one frame, which must be the header alone and change nothing unless it is OK."""
+    _, server = loaded(config)
+    before = parameters(server.device)
+    (response,) = responses_of(server.exchange(array(words)))
+    status = Status((response[0] % LAST) >> HEADER_BITS)
+    assert response[0] % 256 == words[0] % 256
+    if status != Status.OK:
+        assert len(response) == 1
+        assert parameters(server.device) == before
+    return status
+
+
+@pytest.mark.parametrize("config", [SMALL, WIDE], ids=["one word", "two words"])
+@pytest.mark.parametrize("kind", range(13))
+def test_a_frame_that_ends_early_or_goes_on_is_of_wrong_length(config: DeviceConfig, kind: int) -> None:
+    whole = good_frames(config, np.random.default_rng(0))[kind]
+    assert status_of(config, whole) == Status.OK
+    for length in range(1, len(whole)):
+        assert status_of(config, mark(whole[:length])) == Status.LENGTH, length
+    for more in (1, 2, 100):
+        assert status_of(config, mark([*whole, *[0] * more])) == Status.LENGTH, more
+
+
+@pytest.mark.parametrize("rest", [[], [0], [0] * 30])
+def test_commands_and_flags_that_do_not_exist(rest: list[int]) -> None:
+    for command, flags in itertools.product(range(256), (0, 1, 2, 3, 5, 6, 7, 10, 14, 16, 128, 255)):
+        words = mark([header(command, flags), *rest])
+        if command not in tuple(Command):
+            expected = Status.COMMAND
+        elif command == Command.INFER:
+            wrong = flags >= 16 or flags % 4 == 3 or flags == 5
+            expected = Status.FLAGS if wrong else Status.LENGTH
+        else:
+            expected = Status.FLAGS if flags else Status.LENGTH if rest or command != Command.INFO else Status.OK
+        (response,) = FrameServer(SMALL).exchange(array(words))[:1].tolist()
+        assert (response % 256, response % LAST >> 8) == (command, expected), (command, flags)
+
+
+ROW = SMALL.sources
+LOW, HIGH = SMALL.weight.low, SMALL.weight.high
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        # Rows 0 to 10, 10 the biases; words 0 to 2.
+        (read_frame(ROW, 2), Status.OK),
+        (read_frame(ROW + 1, 0), Status.ADDRESS),
+        (read_frame(1 << 16, 0), Status.ADDRESS),
+        (read_frame((1 << 32) - 1, 0), Status.ADDRESS),
+        (read_frame(0, 3), Status.ADDRESS),
+        (read_frame(0, 0xFFFF), Status.ADDRESS),
+        (load_frame(SMALL, ROW + 1, 0, [0, 0, 0]), Status.ADDRESS),
+        (load_frame(SMALL, 0, 3, [0, 0, 0]), Status.ADDRESS),
+        # Neurons 0 to 2 are one group: from neuron 0 to 3, 4, 5 there are synapses.
+        (load_frame(SMALL, 0, 1, [LOW, 0, HIGH]), Status.OK),
+        (load_frame(SMALL, 0, 0, [0, 0, 0]), Status.OK),
+        (load_frame(SMALL, 0, 0, [1, 0, 0]), Status.VALUE),
+        (load_frame(SMALL, 0, 0, [0, 0, -1]), Status.VALUE),
+        # `sa` is removed: observations reach neurons 0 to 5, not the action neurons 6 and 7; column 8 is beyond.
+        (load_frame(SMALL, 9, 2, [0, 0, 0]), Status.OK),
+        (load_frame(SMALL, 9, 2, [0, 1, 0]), Status.VALUE),
+        (load_frame(SMALL, 3, 2, [1, 1, 0]), Status.OK),
+        (load_frame(SMALL, 3, 2, [1, 1, 1]), Status.VALUE),
+        # Every neuron has a bias.
+        (load_frame(SMALL, ROW, 0, [LOW, HIGH, 5]), Status.OK),
+        (load_frame(SMALL, ROW, 2, [LOW, HIGH, 0]), Status.OK),
+        (load_frame(SMALL, ROW, 2, [LOW, HIGH, 1]), Status.VALUE),
+        # Observations have 12 bits, sign-extended to 16.
+        (infer_frame(SMALL, [-2048, 2047]), Status.OK),
+        (infer_frame(SMALL, [-2049, 0]), Status.VALUE),
+        (infer_frame(SMALL, [0, 2048]), Status.VALUE),
+        (infer_frame(SMALL, [0x0F00, 0]), Status.VALUE),
+        # Hidden groups have three neurons.
+        (infer_frame(SMALL, [0, 0], flags=6, winners=[2, 2]), Status.OK),
+        (infer_frame(SMALL, [0, 0], flags=6, winners=[3, 0]), Status.VALUE),
+        (infer_frame(SMALL, [0, 0], flags=6, winners=[0, 0xFFFF]), Status.VALUE),
+    ],
+)
+def test_addresses_and_values_of_the_configuration_alone_are_taken(words: list[int], status: Status) -> None:
+    assert status_of(SMALL, words) == status
+
+
+NARROW = SMALL.replace(weight_bits=12, weight_frac=8)
+
+
+@pytest.mark.parametrize(
+    ("config", "row", "weight", "status"),
+    [
+        (NARROW, 3, 2047, Status.OK),
+        (NARROW, 3, 2048, Status.VALUE),
+        (NARROW, 3, -2049, Status.VALUE),
+        (NARROW, NARROW.sources, 2048, Status.VALUE),
+        (WIDE, 3, (1 << 23) - 1, Status.OK),
+        (WIDE, 3, -(1 << 23), Status.OK),
+        (WIDE, 3, 1 << 23, Status.VALUE),
+        (WIDE, 3, -(1 << 23) - 1, Status.VALUE),
+        (WIDE, WIDE.sources, 1 << 30, Status.VALUE),
+    ],
+)
+@pytest.mark.parametrize("lane", range(3))
+def test_a_weight_outside_its_format_is_refused_in_every_lane(
+    config: DeviceConfig, row: int, weight: int, status: Status, lane: int
+) -> None:
+    weights = [0, 0, 0]
+    weights[lane] = weight
+    assert status_of(config, load_frame(config, row, 0, weights)) == status
+
+
+def test_an_observation_of_two_words_is_refused_beyond_eighteen_bits() -> None:
+    for value, status in ((-(1 << 17), Status.OK), (1 << 17, Status.VALUE), (-(1 << 17) - 1, Status.VALUE)):
+        assert status_of(WIDE, infer_frame(WIDE, [0, value])) == status
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        # The command before the flags, both before the length.
+        (mark([header(9, 255)]), Status.COMMAND),
+        (mark([header(Command.INFO, 1), 0]), Status.FLAGS),
+        (mark([header(Command.READ, 1)]), Status.FLAGS),
+        # A value before the length, if it is whole.
+        (mark(read_frame(ROW + 1, 0)[:3]), Status.ADDRESS),
+        (mark(read_frame(ROW + 1, 0)[:2]), Status.LENGTH),
+        (mark([*read_frame(0, 3), 0]), Status.ADDRESS),
+        (mark(load_frame(SMALL, 0, 0, [1, 0, 0])[:5]), Status.VALUE),
+        (mark(load_frame(SMALL, 0, 0, [0, 0, 1])[:6]), Status.LENGTH),
+        (mark([*load_frame(SMALL, 0, 0, [0, 0, 1]), 0]), Status.VALUE),
+        (mark(infer_frame(SMALL, [2048, 0])[:6]), Status.VALUE),
+        (mark(infer_frame(SMALL, [0, 2048])[:6]), Status.LENGTH),
+        (mark([*infer_frame(SMALL, [0, 2048]), 0]), Status.VALUE),
+        (mark([*infer_frame(SMALL, [0, 0], flags=6, winners=[0, 3]), 0, 0]), Status.VALUE),
+        # The address before the weights.
+        (load_frame(SMALL, 0, 3, [1, 0, 0]), Status.ADDRESS),
+        (load_frame(SMALL, ROW + 1, 3, [1, 0, 0]), Status.ADDRESS),
+    ],
+)
+def test_the_first_error_in_the_order_of_words_decides(words: list[int], status: Status) -> None:
+    assert status_of(SMALL, words) == status
+
+
+def test_a_value_cut_within_is_not_looked_at() -> None:
+    whole = load_frame(WIDE, 3, 0, [1 << 23, 0, 0])
+    assert status_of(WIDE, mark(whole[:5])) == Status.LENGTH
+    assert status_of(WIDE, mark(whole[:6])) == Status.VALUE
+    whole = infer_frame(WIDE, [1 << 17, 0])
+    assert status_of(WIDE, mark(whole[:6])) == Status.LENGTH
+    assert status_of(WIDE, mark(whole[:7])) == Status.VALUE
+
+
+# --- streams of frames ------------------------------------------------------------------------------
+def spoil(words: list[int], config: DeviceConfig, rng: np.random.Generator) -> list[int]:
+    """A frame with something changed that may or may not be an error."""
+    match rng.integers(5):
+        case 0:
+            return mark(words[: rng.integers(1, len(words), endpoint=True)])
+        case 1:
+            return mark(words + rng.integers(0, LAST, rng.integers(1, 6)).tolist())
+        case 2:
+            near = [0, 1, 2, 3, config.group_size, config.sources, config.row_words, 0x7FFF, 0x8000, 0xFFFF]
+            changed = list(words)
+            changed[rng.integers(len(words))] = int(rng.choice([*near, rng.integers(LAST)]))
+            return mark(changed)
+        case 3:
+            return mark([int(rng.integers(LAST)), *words[1:]])
+    return mark([header(int(rng.integers(6)), int(rng.integers(32))), *words[1:]])
+
+
+def stream_of_frames(config: DeviceConfig, rng: np.random.Generator, count: int) -> list[list[int]]:
+    """Right and spoiled frames, many of a kind one after the other."""
+    frames: list[list[int]] = []
+    while len(frames) < count:
+        kind = rng.integers(13)
+        for _ in range(rng.integers(1, 6)):
+            words = good_frames(config, rng)[kind]
+            frames.append(spoil(words, config, rng) if rng.random() < 0.3 else words)
+    return frames
+
+
+def check_stream(config: DeviceConfig, seed: int, count: int) -> set[tuple[int, int]]:
+    """Compares every response word with the reference; returns the commands and statuses that occurred."""
+    rng = np.random.default_rng(seed)
+    reference, server = Reference(config), FrameServer(config)
+    frames = stream_of_frames(config, rng, count)
+    responses = responses_of(in_pieces(server, array(*frames), rng))
+    assert len(responses) == len(frames)
+    for words, response in zip(frames, responses, strict=True):
+        assert response == reference.answer(words), words
+    assert parameters(server.device) == parameters(reference.device)
+    return {(response[0] % 256, response[0] % LAST >> 8) for response in responses}
+
+
+@MODEST
+@given(config=configs(), seed=st.integers(0, 2**32 - 1))
+def test_any_stream_is_answered_as_the_protocol_says_word_by_word(config: DeviceConfig, seed: int) -> None:
+    check_stream(config, seed, 40)
+
+
+@pytest.mark.parametrize("config", [SMALL, WIDE], ids=["one word", "two words"])
+def test_streams_reach_every_status_of_every_command(config: DeviceConfig) -> None:
+    seen = check_stream(config, 5, 3000)
+    expected = {(command, Status.OK) for command in Command} | {(command, Status.FLAGS) for command in Command}
+    expected |= {(command, Status.LENGTH) for command in Command} | {(0, Status.COMMAND), (5, Status.COMMAND)}
+    expected |= {(command, Status.ADDRESS) for command in (Command.LOAD, Command.READ)}
+    expected |= {(command, Status.VALUE) for command in (Command.LOAD, Command.INFER)}
+    assert expected <= seen
+
+
+@pytest.mark.slow
+@settings(MODEST, max_examples=1000)
+@given(config=configs(), seed=st.integers(0, 2**32 - 1))
+def test_many_streams(config: DeviceConfig, seed: int) -> None:
+    check_stream(config, seed, 100)
+
+
+@pytest.mark.parametrize("kind", range(13))
+def test_bad_frames_between_good_ones_change_nothing(kind: int) -> None:
+    rng = np.random.default_rng(kind)
+    _, server = loaded(SMALL)
+    _, undisturbed = loaded(SMALL)
+    good = [good_frames(SMALL, rng)[kind] for _ in range(20)]
+    stray = load_frame(SMALL, 0, 0, [0, 0, 1])
+    bad = [
+        infer_frame(SMALL, [4000, 0], flags=good[0][0] // 256 if kind > 4 else 0),
+        mark(good[0][: len(good[0]) - 1] or [9]),
+        mark([*good[0], 0]),
+        stray,
+    ]
+    mixed = array(*itertools.chain.from_iterable(zip(good, itertools.cycle(bad), strict=False)))
+    every_other = responses_of(server.exchange(mixed))[::2]
+    assert every_other == responses_of(undisturbed.exchange(array(*good)))
+    assert parameters(server.device) == parameters(undisturbed.device)
+
+
+def test_wrong_decisions_within_a_batch_leave_the_others_as_they_are() -> None:
+    device, server = loaded(SMALL)
+    rng = np.random.default_rng(2)
+    obs = fill(SMALL.obs, (200, 2), "wide", rng)
+    bad = rng.random(200) < 0.2
+    frames = [
+        infer_frame(SMALL, [2048, 0] if wrong else row, b, FLAG_ACTIVITY)
+        for b, (row, wrong) in enumerate(zip(obs.tolist(), bad, strict=True))
+    ]
+    responses = responses_of(server.exchange(array(*frames)))
+    assert [len(response) == 1 for response in responses] == bad.tolist()
+    expected = device.infer(obs, np.arange(200, dtype=np.uint64))
+    activity = [response[-8:] for response, wrong in zip(responses, bad, strict=True) if not wrong]
+    assert (np.array(activity) % LAST).tolist() == expected.q_raw[~bad].tolist()
+
+
+def test_a_frame_is_answered_with_its_last_word_and_not_before() -> None:
+    server = FrameServer(SMALL)
+    for words in (INFO_FRAME, mark([9, 0, 0]), read_frame(99, 0)):
+        for word in words[:-1]:
+            assert server.exchange(array([word])).size == 0
+        assert server.exchange(array(words[-1:])).size > 0
+
+
+def test_a_reset_drops_what_has_come_of_a_frame_and_keeps_the_parameters() -> None:
+    _, server = loaded(SMALL)
+    before = parameters(server.device)
+    for words in good_frames(SMALL, np.random.default_rng(3)):
+        for length in range(1, len(words)):
+            assert server.exchange(array(words[:length])).size == 0
+            server.reset()
+            assert responses_of(server.exchange(array(read_frame(0, 0)))) == [Reference(SMALL).answer(read_frame(0, 0))]
+    assert parameters(server.device) == before
+
+
+def test_a_frame_without_end_is_not_stored() -> None:
+    server = FrameServer(SMALL)
+    server.exchange(array(infer_frame(SMALL, [2048, 0])[:-1]))
+    for _ in range(100):
+        assert server.exchange(np.zeros(1000, dtype=np.uint32)).size == 0
+    assert server._pending.size < 100
+    assert server.exchange(array([LAST])).tolist() == frame(Command.INFER, Status.VALUE)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [np.array([2 * LAST]), np.array([-1]), np.zeros((1, 2), dtype=np.int64), np.array([0.5])],
+    ids=["beyond the mark", "negative", "two dimensions", "not integers"],
+)
+def test_the_model_takes_words_only(words: NDArray[Any]) -> None:
+    with pytest.raises(SvpgError, match="flat array of integers from 0 to 0x1ffff"):
+        FrameServer(SMALL).exchange(words)
+
+
+def test_the_model_refuses_to_wait_for_frames_that_are_not_whole() -> None:
+    server = FrameServer(SMALL)
+    with pytest.raises(SvpgError, match="1 command frames are whole, not the 2 to be answered; mark last words"):
+        server.exchange(array(INFO_FRAME, [header(Command.INFO, 0)]), 2)
+    assert len(responses_of(server.exchange(array(INFO_FRAME, INFO_FRAME), 2))) == 2, "nothing had been taken"
+    assert server.exchange(np.zeros(0, dtype=np.uint32), 0).size == 0
+
+
+def test_policies_of_the_protocol_are_those_of_the_kernels() -> None:
+    assert POLICIES == {
+        "sample": kernels.POLICY_SAMPLE,
+        "greedy": kernels.POLICY_GREEDY,
+        "conditional": kernels.POLICY_CONDITIONAL,
+    }
+    assert max(POLICIES.values()) <= POLICY_FLAGS
+
+
+def test_patterns_and_starts_all_have_a_number() -> None:
+    for removed in REMOVABLE:
+        for start in ("silent", "uniform"):
+            config = SMALL.replace(removed=removed, start=start)
+            info = FrameDevice(config, FrameServer(config)).info()
+            assert (info["removed"], info["start"]) == (removed, start)
