@@ -20,7 +20,8 @@ class DrawStore(wiring.Component):
     Golden twin: :func:`golden.rng.draw_into` on the stream of the winners. Every nonce is allowed.
 
     Draw g is available (g // 4 + 1) * :attr:`block_latency` + 2 cycles after the nonce is taken, and until the next is
-    taken; a nonce is taken when all draws of the one before are there.
+    taken; a nonce is taken when all draws of the one before are there. Nothing that is read before the first nonce
+    counts, ``available`` included.
 
     Parameters
     ----------

@@ -26,9 +26,10 @@ class Mover(wiring.Component):
     Golden twin: :func:`golden.kernels.move_all`, and the comparison in :func:`golden.kernels.settle`. Every activity up
     to 1.0 is allowed.
 
-    A beat with m moves takes max(m, 1) cycles; its first event is offered :attr:`latency` cycle after the beat is
-    taken. Neurons whose row reaches no column move without an event. The outcome is offered in the cycle after the last
-    beat or the last event, the request of a scan included, has been taken; beats are taken while a pass runs only.
+    A beat with m events takes max(m, 1) cycles; its first event is offered :attr:`latency` cycle after the beat is
+    taken. Neurons whose row reaches no column move without an event. The cycle after the last beat and its events is
+    that of the request of a scan, whether there is one or not; when it has passed and the request has been taken, the
+    outcome is offered. Beats are taken while a pass runs only, a pass when the outcome of the one before has been.
 
     No multipliers.
 

@@ -25,8 +25,9 @@ class ObservationQueue(wiring.Component):
 
     Golden twin: the loop over the observations in :func:`golden.kernels.feed_forward`.
 
-    Takes one in every cycle. After ``rewind`` the first is offered two cycles later, then one in every cycle until as
-    many as were put in since ``clear`` have come out.
+    Takes one in every cycle, but not in that of ``clear``. After ``rewind`` the first is offered two cycles later, then
+    one in every cycle until as many as were put in since ``clear`` have come out; a rewind before that starts again.
+    While entries are on their way out, nothing is put in or cleared.
 
     Parameters
     ----------

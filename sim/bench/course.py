@@ -15,7 +15,7 @@ import numpy as np
 
 from golden.config import DeviceConfig
 from golden.parameters import Parameters, to_octaves
-from golden.protocol import HEADER_BITS, LAST, POLICY_FLAGS, ROW_WORDS, Command, Section, parse_header
+from golden.protocol import Command, Section, parse_header
 from golden.server import existing_weights
 from hdl.options import CoreOptions
 from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
@@ -111,7 +111,7 @@ class Course:
         """One frame for each reason to refuse one, between decisions; nothing changes."""
         make = self.maker("refusals")
         yield Step("refusals", self.load(make, "small"))
-        for words in refused_frames(make):
+        for words in make.refused():
             yield Step("refusals", (make.infer(), words, make.infer("greedy")))
         yield Step("refusals", tuple(read_frames(self.config)))
 
@@ -163,43 +163,6 @@ class Course:
         yield from self.cut()
         yield from self.cut_loads()
         yield from self.decide(ragged=True)
-
-
-def refused_frames(make: FrameMaker) -> list[Frame]:
-    """One frame for each reason to refuse one."""
-    config = make.config
-    row_at, word_at, weights_at = 1, 1 + ROW_WORDS, 2 + ROW_WORDS
-
-    def changed(words: Frame, at: int, value: int) -> Frame:
-        return [*words[:at], value | words[at] & LAST, *words[at + 1 :]]
-
-    def cut(words: Frame) -> Frame:
-        return [*words[:-2], words[-2] | LAST]
-
-    def longer(words: Frame) -> Frame:
-        return [*words[:-1], words[-1] & (LAST - 1), LAST]
-
-    own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, weights=[0] * config.lanes)
-    given = make.infer("conditional", given=True)
-    wrong = [
-        [0xFF | LAST],
-        changed(make.info(), 0, Command.INFO | 1 << HEADER_BITS),
-        longer(make.info()),
-        changed(own, weights_at, 1),
-        changed(given, len(given) - 1, config.group_size),
-        changed(given, 0, given[0] & ~POLICY_FLAGS << HEADER_BITS & (LAST - 1)),
-        changed(make.infer("sample"), 0, Command.INFER | 3 << HEADER_BITS),
-    ]
-    for words in (make.load(), make.read()):
-        wrong += [
-            changed(words, 0, words[0] | 0x80 << HEADER_BITS),
-            changed(words, row_at, config.sources + 1 & (LAST - 1)),
-            changed(words, row_at + 1, 0x8000),
-            changed(words, word_at, config.row_words),
-        ]
-    for words in (make.load(), make.read(), make.infer(), given):
-        wrong += [cut(words), longer(words), [words[0] | LAST]]
-    return wrong
 
 
 PENDULUM = Course(

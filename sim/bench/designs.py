@@ -6,11 +6,66 @@ from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from golden.config import DeviceConfig
+from golden.config import REMOVABLE, DeviceConfig
 from hdl.engine import COUNTER_BITS, EventEngine
 from hdl.layouts import event, potential_beat, row_place, row_weights, row_word
 from hdl.memory import FETCH_LATENCY, ParameterMemory, row_addresses
 from hdl.pipeline import delay
+from hdl.synapses import SynapseTable
+
+
+class AllPorts(wiring.Component):
+    """A component with the same members, where streams that are always ready have ``ready`` as a port like others.
+
+    Such an input stream is ready, such an output stream does not look at it.
+
+    Parameters
+    ----------
+    component: its members are ports and streams.
+    """
+
+    def __init__(self, component: wiring.Component) -> None:
+        self.component = component
+        super().__init__(
+            {
+                name: member
+                if member.is_port
+                else member.flow(stream.Signature(member.signature.members["payload"].shape))
+                for name, member in component.signature.members.items()
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.component = self.component
+        for name, member in self.component.signature.members.items():
+            inner, outer = getattr(self.component, name), getattr(self, name)
+            if member.is_port:
+                pairs = [(inner, outer, member.flow)]
+            else:
+                pairs = [(inner.payload, outer.payload, member.flow), (inner.valid, outer.valid, member.flow)]
+                if member.signature.always_ready:
+                    m.d.comb += outer.ready.eq(1) if member.flow == In else []
+                else:
+                    pairs.append((inner.ready, outer.ready, member.flow.flip()))
+            m.d.comb += [inner.eq(outer) if flow == In else outer.eq(inner) for inner, outer, flow in pairs]
+        return m
+
+
+class SynapseTables(wiring.Component):
+    """:class:`SynapseTable` for every pattern of :data:`REMOVABLE`, side by side; a bit of ``exists`` for each."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.tables = [SynapseTable(config.replace(removed=removed)) for removed in REMOVABLE]
+        table = self.tables[0].signature.members
+        super().__init__({"row": table["row"], "column": table["column"], "exists": Out(len(self.tables))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for removed, table, exists in zip(REMOVABLE, self.tables, self.exists, strict=True):
+            m.submodules[removed] = table
+            m.d.comb += [table.row.eq(self.row), table.column.eq(self.column), exists.eq(table.exists)]
+        return m
 
 
 class EngineWithMemory(wiring.Component):

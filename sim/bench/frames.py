@@ -13,7 +13,10 @@ from golden.config import DeviceConfig
 from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_GIVEN,
+    HEADER_BITS,
     LAST,
+    POLICY_FLAGS,
+    ROW_WORDS,
     Command,
     Ints,
     Section,
@@ -84,6 +87,21 @@ def random_parameters(config: DeviceConfig, rng: random.Random, kind: str) -> tu
     return rows[:-1], rows[-1]
 
 
+def changed(words: Frame, at: int, value: int) -> Frame:
+    """A frame with another value in one word."""
+    return [*words[:at], value | words[at] & LAST, *words[at + 1 :]]
+
+
+def cut(words: Frame) -> Frame:
+    """A frame without its last word."""
+    return [*words[:-2], words[-2] | LAST]
+
+
+def longer(words: Frame) -> Frame:
+    """A frame with a word too many."""
+    return [*words[:-1], words[-1] & (LAST - 1), LAST]
+
+
 class FrameMaker:
     """Random frames for one device.
 
@@ -146,6 +164,32 @@ class FrameMaker:
     def right(self) -> Frame:
         """Any right frame."""
         return self.rng.choice((self.info, self.load, self.read, self.infer, self.infer, self.infer))()
+
+    def refused(self) -> list[Frame]:
+        """A frame for every reason to refuse one."""
+        config = self.config
+        row_at, word_at, weights_at = 1, 1 + ROW_WORDS, 2 + ROW_WORDS
+        own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, weights=[0] * config.lanes)
+        given = self.infer("conditional", given=True)
+        wrong = [
+            [0xFF | LAST],
+            changed(self.info(), 0, Command.INFO | 1 << HEADER_BITS),
+            longer(self.info()),
+            changed(own, weights_at, 1),
+            changed(given, len(given) - 1, config.group_size),
+            changed(given, 0, given[0] & ~POLICY_FLAGS << HEADER_BITS & (LAST - 1)),
+            changed(self.infer("sample"), 0, Command.INFER | 3 << HEADER_BITS),
+        ]
+        for words in (self.load(), self.read()):
+            wrong += [
+                changed(words, 0, words[0] | 0x80 << HEADER_BITS),
+                changed(words, row_at, config.sources + 1 & (LAST - 1)),
+                changed(words, row_at + 1, 0x8000),
+                changed(words, word_at, config.row_words),
+            ]
+        for words in (self.load(), self.read(), self.infer(), given):
+            wrong += [cut(words), longer(words), [words[0] | LAST]]
+        return wrong
 
     def wrong(self) -> Frame:
         """Any frame with something wrong, mostly: a word that takes another value may be right again."""

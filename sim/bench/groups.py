@@ -119,9 +119,16 @@ def potential_beats(config: DeviceConfig, potential: list[int], lanes: int, rng:
 
 
 def only_neurons(beat: dict[str, Any]) -> dict[str, Any]:
-    """A beat of potentials with 0 where no neuron is."""
-    kept = [value if beat["keep"] >> lane & 1 else 0 for lane, value in enumerate(beat["potential"])]
-    return {**beat, "potential": kept}
+    """A beat of potentials or activities with 0 where no neuron is."""
+    (name,) = beat.keys() & {"potential", "activity"}
+    kept = [value if beat["keep"] >> lane & 1 else 0 for lane, value in enumerate(beat[name])]
+    return {**beat, name: kept}
+
+
+def activity_beats(activity: list[int], lanes: int, fill: int = 0) -> list[dict[str, Any]]:
+    """A group as beats of activities; unused lanes hold ``fill``."""
+    parts = beats_of(activity, lanes, fill)
+    return [{"activity": part, "keep": keep} for part, keep in zip(parts, keeps(len(activity), lanes), strict=True)]
 
 
 def softmax_beats(group: Group, lanes: int) -> list[dict[str, Any]]:

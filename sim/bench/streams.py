@@ -148,30 +148,44 @@ class Bench:
     limit: cycles after which the bench has hung.
     """
 
-    def __init__(self, dut: Any, component: wiring.Component, seed: int, limit: int = 200_000) -> None:
+    def __init__(self, dut: Any, component: wiring.Component, seed: int | str, limit: int = 200_000) -> None:
         self.dut = dut
         self.rng = random.Random(seed)
         self.cycle = 0
         self._component, self._limit = component, limit
         self._sources: list[Source] = []
         self._sinks: list[Sink] = []
+        self._drives: list[Callable[[], None]] = []
+        self._samples: list[Callable[[int], None]] = []
 
     @property
     def _streams(self) -> list[Source | Sink]:
         return [*self._sources, *self._sinks]
 
-    def _codec(self, name: str) -> Codec:
+    def codec(self, name: str) -> Codec:
+        """Payloads of the stream ``name``."""
         return Codec(self._component.signature.members[name].signature.members["payload"].shape)
 
     def source(self, name: str, flow: Flow | None = None) -> Source:
         """A driver of the input stream ``name``; steady unless told."""
-        self._sources.append(Source(self.dut, name, self._codec(name), flow or steady(), self.rng))
+        self._sources.append(Source(self.dut, name, self.codec(name), flow or steady(), self.rng))
         return self._sources[-1]
 
     def sink(self, name: str, flow: Flow | None = None, view: Callable[[Any], Any] = lambda value: value) -> Sink:
         """A monitor of the output stream ``name``; steady unless told."""
-        self._sinks.append(Sink(self.dut, name, self._codec(name), flow or steady(), view))
+        self._sinks.append(Sink(self.dut, name, self.codec(name), flow or steady(), view))
         return self._sinks[-1]
+
+    def each_cycle(
+        self, drive: Callable[[], None] = lambda: None, sample: Callable[[int], None] = lambda cycle: None
+    ) -> None:
+        """Call ``drive`` where inputs change and ``sample`` with the cycle where outputs are looked at.
+
+        For ports that are no streams. What ``drive`` reads are outputs as they were before this cycle's inputs; those
+        of flip-flops are this cycle's already.
+        """
+        self._drives.append(drive)
+        self._samples.append(sample)
 
     def flow(self, is_ragged: bool) -> Flow:
         """A flow of its own random numbers."""
@@ -201,9 +215,13 @@ class Bench:
             clock.value = 0
             for stream in streams:
                 stream.drive()
+            for drive in self._drives:
+                drive()
             await Timer(1, "step")
             for stream in streams:
                 stream.sample(self.cycle)
+            for sample in self._samples:
+                sample(self.cycle)
             clock.value = 1
             await Timer(1, "step")
             self.cycle += 1
