@@ -46,7 +46,7 @@ class Mutant:
     port, bit: of the cell, 0 being the lowest.
     width: of the port.
     kind: one of :data:`KINDS`.
-    net: the wire at that bit.
+    net: the bit of a wire there.
     """
 
     cell: str
@@ -103,7 +103,7 @@ def pick(netlist: Netlist, count: int, rng: random.Random) -> list[Mutant]:
             bits = cell.ports[port]
             # A port of one bit has none to swap with.
             kind = rng.choice(KINDS if len(set(bits)) > 1 else KINDS[:-1])
-            net = bits[len(bits) - 1 - bit]
+            net = netlist.shown(bits[len(bits) - 1 - bit])
             chosen.append(Mutant(cell.name, cell.kind, module, port, bit, len(bits), kind, net))
     return chosen
 

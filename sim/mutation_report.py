@@ -43,7 +43,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def place(mutant: Mutant) -> str:
     """Where a mutant sits, for people: port and bit of a cell, and the wire there if it has a name."""
-    net = "" if "$" in mutant.net else f" (`{mutant.net.removesuffix(' [0]').replace(chr(92), '')}`)"
+    net = "" if "$" in mutant.net else f" (`{mutant.net.removeprefix(chr(92))}`)"
     return f"`{mutant.type} {mutant.port}[{mutant.bit}]`{net}"
 
 

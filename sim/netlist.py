@@ -87,7 +87,7 @@ class Netlist:
         return digest(*self.lines)
 
     def _bits(self, signal: str) -> Iterator[str]:
-        """The bits of a signal, most significant first."""
+        """The bits of a signal, most significant first; only wires have slices, as Yosys writes it."""
         parts: list[list[str]] = []
         for token in _TOKEN.finditer(signal):
             high, low, _, digits, name = token.groups()
@@ -100,6 +100,11 @@ class Netlist:
                 parts.append([f"{name} [{i}]" for i in reversed(range(self.widths[name]))])
         for part in parts:
             yield from part
+
+    def shown(self, bit: str) -> str:
+        """A bit of a wire, without an index if it has no other."""
+        wire = bit.split(" ")[0]
+        return wire if self.widths[wire] == 1 else bit
 
     def origin(self, cell: Cell) -> str:
         """The module a cell comes from, dotted; empty for the top."""

@@ -165,16 +165,18 @@ class Course:
         yield from self.decide(ragged=True)
 
 
+PENDULUM_CONFIG = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5, lanes=69)
+
 PENDULUM = Course(
-    DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
-    CoreOptions(),
+    PENDULUM_CONFIG,
+    CoreOptions.within(PENDULUM_CONFIG, multipliers=72),
     decisions=25,
     frames=40,
     resets=10,
     seed=1,
     policy=str(POLICY),
 )
-"""The pendulum's device, its trained net included."""
+"""The pendulum's device as it is built, its trained net included: rows of one word, 72 multipliers."""
 
 WIDE = Course(
     DeviceConfig(
