@@ -57,8 +57,8 @@ class FrameServer:
         self.device = Device(config)
         self._info = np.array([list(info_values(config, softmax_lanes).values())], dtype=np.int64)
         self._exists = existing_weights(config)
-        # What lies beyond the longest frame cannot matter any more.
-        self._enough = 1 + max(
+        # An unfinished frame as long as the longest is too long already; more of it cannot matter.
+        self._enough = max(
             frame_words(command_fields(config, command, FLAG_GIVEN if command == Command.INFER else 0))
             for command in Command
         )

@@ -11,7 +11,12 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import DRAW_BITS, DeviceConfig
 from golden.rng import DRAWS_PER_BLOCK, STREAM_WINNERS
-from hdl.rng import DRAWS, WORD, DrawGenerator
+from hdl.rng import DRAWS, WORD, DrawGenerator, generator_latency
+
+
+def draw_latency(group: int, rounds_per_cycle: int) -> int:
+    """Cycles from a nonce to the draw of a group."""
+    return (group // DRAWS_PER_BLOCK + 1) * generator_latency(rounds_per_cycle) + 2
 
 
 class DrawStore(wiring.Component):
@@ -19,9 +24,9 @@ class DrawStore(wiring.Component):
 
     Golden twin: :func:`golden.rng.draw_into` on the stream of the winners. Every nonce is allowed.
 
-    Draw g is available (g // 4 + 1) * :attr:`block_latency` + 2 cycles after the nonce is taken, and until the next is
-    taken; a nonce is taken when all draws of the one before are there. Nothing that is read before the first nonce
-    counts, ``available`` included.
+    Draw g is available :func:`draw_latency` cycles after the nonce is taken, and until the next is taken; a nonce is
+    taken when all draws of the one before are there. Nothing that is read before the first nonce counts, ``available``
+    included.
 
     Parameters
     ----------

@@ -15,6 +15,11 @@ LEVELS = 2
 """Comparisons in a row between two registers of the tree over the lanes."""
 
 
+def maximum_latency(lanes: int) -> int:
+    """Cycles from the last beat of a group to its largest potential."""
+    return math.ceil((lanes - 1).bit_length() / LEVELS) + 1
+
+
 class GroupMaximum(wiring.Component):
     """Largest potential of each group and its index, the lowest on ties.
 
@@ -45,7 +50,7 @@ class GroupMaximum(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from the last beat of a group to its result."""
-        return math.ceil((self.lanes - 1).bit_length() / LEVELS) + 1
+        return maximum_latency(self.lanes)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

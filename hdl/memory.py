@@ -16,6 +16,10 @@ FETCH_LATENCY = 2
 """Cycles from the address of a fetch to its data: the memory and a register behind it."""
 
 
+NO_COLLISION = "no_rw_check"
+"""Attribute of a memory of which no row is read while it is written; Yosys knows it."""
+
+
 def row_addresses(config: DeviceConfig) -> range:
     """Addresses of all row words."""
     return range((config.sources + 1) * config.row_words)
@@ -43,7 +47,8 @@ class ParameterMemory(wiring.Component):
 
     A load in every cycle, and beside it a fetch or a read. Reads yield to fetches and wait as long as there are any. A
     word comes :attr:`latency` cycles after its place was taken, nothing in the way. A fetch sees the loads taken in the
-    cycles before; a read sees those, and that of its own cycle, and may see later ones.
+    cycles before, a read those and that of its own cycle. A place that is fetched must not be loaded in the same cycle,
+    nor one that is being read before its word is out: memories differ in what they show then.
 
     Parameters
     ----------
@@ -75,8 +80,9 @@ class ParameterMemory(wiring.Component):
         m = Module()
         config, weights = self.config, row_weights(self.config)
         addresses = row_addresses(config)
-        m.submodules.memory = memory = Memory(shape=weights, depth=len(addresses), init=[])
-        reader, writer = memory.read_port(), memory.write_port()
+        # Nobody looks at a word that is being written; without the attribute, synthesis would add logic that keeps it.
+        m.submodules.memory = memory = Memory(shape=weights, depth=len(addresses), init=[], attrs={NO_COLLISION: 1})
+        reader, writer = memory.read_port(domain="comb"), memory.write_port()
 
         loaded = self.load.payload
         m.d.comb += [
@@ -86,11 +92,17 @@ class ParameterMemory(wiring.Component):
             writer.data.eq(loaded.weight),
         ]
 
+        # The register of a block memory.
+        output = Signal(weights, reset_less=True)
+        reading = Signal()
+        with m.If(reading):
+            m.d.sync += output.eq(reader.data)
+
         # --- fetch: the memory, then a register ------------------------------------------------------------
         fetched = Signal()
         m.d.sync += fetched.eq(self.fetch.en)
         with m.If(fetched):
-            m.d.sync += self.fetch.data.eq(reader.data)
+            m.d.sync += self.fetch.data.eq(output)
 
         # --- read: the address, the memory, a register of its own --------------------------------------------
         place = self.reads.payload
@@ -101,7 +113,7 @@ class ParameterMemory(wiring.Component):
             leaves.eq(found & (~self.words.valid | self.words.ready)),
             looks.eq((asked | again) & ~self.fetch.en & (~found | leaves)),
             self.reads.ready.eq(~asked | (looks & ~again)),
-            reader.en.eq(self.fetch.en | looks),
+            reading.eq(self.fetch.en | looks),
             reader.addr.eq(Mux(self.fetch.en, self.fetch.address, Mux(again, found_address, address))),
         ]
         with m.If(self.reads.ready):
@@ -117,7 +129,7 @@ class ParameterMemory(wiring.Component):
             # The fetch takes the memory's output from a word that could not leave: it is looked up again.
             m.d.sync += [found.eq(0), again.eq(1)]
         with m.If(leaves):
-            m.d.sync += [self.words.valid.eq(1), self.words.payload.eq(reader.data)]
+            m.d.sync += [self.words.valid.eq(1), self.words.payload.eq(output)]
         with m.Elif(self.words.ready):
             m.d.sync += self.words.valid.eq(0)
         return m

@@ -23,6 +23,11 @@ DRAWS = data.ArrayLayout(DRAW_BITS, DRAWS_PER_BLOCK)
 """The draws of one block, in order."""
 
 
+def generator_latency(rounds_per_cycle: int) -> int:
+    """Cycles from a request to its draws."""
+    return ROUNDS // rounds_per_cycle + 1
+
+
 class DrawGenerator(wiring.Component):
     """Four random draws from a nonce, a stream and a block number, by additions, rotations and exclusive-ors.
 
@@ -50,7 +55,7 @@ class DrawGenerator(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a request to its draws."""
-        return ROUNDS // self.rounds_per_cycle + 1
+        return generator_latency(self.rounds_per_cycle)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

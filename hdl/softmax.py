@@ -19,7 +19,7 @@ from golden.config import (
 )
 from golden.tables import exp2_table, reciprocal_table
 from hdl.layouts import group_beats, potential_beat, softmax_beat, total_bits, winner_bits
-from hdl.maximum import GroupMaximum
+from hdl.maximum import GroupMaximum, maximum_latency
 from hdl.multiply import product
 from hdl.pipeline import delay
 
@@ -28,6 +28,18 @@ SUM_LANES = 4
 
 FIFO_STEP = 16
 """Small memories in logic hold multiples of this."""
+
+
+def softmax_latency(lanes: int) -> int:
+    """Cycles from the only beat of a group in to the same out, nothing in the way."""
+    beats_in_the_sum = 1 + (lanes > SUM_LANES)
+    # Queue of maxima; depth, table, register, term; sum; mantissa, segment, product; queue; operands, product, out.
+    return maximum_latency(lanes) + 1 + 4 + beats_in_the_sum + 3 + 1 + 3
+
+
+def queue_depth(config: DeviceConfig, lanes: int) -> int:
+    """Places of the queues between stages: two of the largest groups and what arrives while a stage works."""
+    return math.ceil((2 * group_beats(config, lanes) + 10) / FIFO_STEP) * FIFO_STEP
 
 
 class Softmax(wiring.Component):
@@ -70,14 +82,11 @@ class Softmax(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from the only beat of a group in to the same out, nothing in the way."""
-        beats_in_the_sum = 1 + (self.lanes > SUM_LANES)
-        # Queue of maxima; depth, table, register, term; sum; mantissa, segment, product; queue; operands, product, out.
-        return self._maximum.latency + 1 + 4 + beats_in_the_sum + 3 + 1 + 3
+        return softmax_latency(self.lanes)
 
     def _queue(self, m: Module, name: str, shape: data.StructLayout) -> tuple[SyncFIFO, data.View, data.View]:
-        """A queue that holds two of the largest groups and what arrives while a stage works; its two ends as views."""
-        needed = 2 * group_beats(self.config, self.lanes) + 10
-        queue = SyncFIFO(width=shape.size, depth=math.ceil(needed / FIFO_STEP) * FIFO_STEP)
+        """A queue between stages; its two ends as views."""
+        queue = SyncFIFO(width=shape.size, depth=queue_depth(self.config, self.lanes))
         m.submodules[name] = queue
         return queue, data.View(shape, queue.w_data), data.View(shape, queue.r_data)
 

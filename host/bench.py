@@ -15,9 +15,9 @@ from golden.errors import SvpgError
 from golden.start import random_start
 from host.backend import Backend, Update
 from host.backends.registry import make_backend
-
-AUTHORS_FORWARD_US = 690.0
-"""Pendulum forward of the authors' PyTorch code at batch 1, one thread (docs/results/speed.md)."""
+from host.hardware_bench import AUTHORS_FORWARD_US
+from host.hardware_bench import NAMES as HARDWARE
+from host.hardware_bench import measure as measure_hardware
 
 NETS = {
     "pendulum": DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
@@ -34,14 +34,15 @@ Measurement = dict[str, Any]
 
 def names() -> list[str]:
     """All benchmarks, as ``net/what``."""
-    return [f"{net}/{what}" for net, what in itertools.product(NETS, WHAT)]
+    return [*(f"{net}/{what}" for net, what in itertools.product(NETS, WHAT)), *HARDWARE]
 
 
 def run_benchmarks(selection: Sequence[str] = (), quick: bool = False) -> list[Measurement]:
-    """Measure the selected benchmarks (all by default) on both backends, alternating, medians.
+    """Measure the selected benchmarks, all by default; medians.
 
-    Nets are random, so no trained net's sparsity flatters the figures. Returns rows ``{name, value, unit}``: time per
-    call or rate per backend, then the ratios.
+    Software backends take turns on random nets, so no trained net's sparsity flatters the figures: time per call or
+    rate per backend, then the ratios. Hardware decides with trained nets (:mod:`host.hardware_bench`). Returns rows
+    ``{name, value, unit}``.
 
     Raises
     ------
@@ -52,6 +53,9 @@ def run_benchmarks(selection: Sequence[str] = (), quick: bool = False) -> list[M
             raise SvpgError(f"unknown benchmark {name!r}; choose from {', '.join(names())}")
     rows: list[Measurement] = []
     for name in selection or names():
+        if name in HARDWARE:
+            measure_hardware(name, lambda *measured: rows.append(_row(*measured)), quick)
+            continue
         net, what = name.split("/")
         calls = {backend: _call(make_backend(backend, NETS[net]), net, what) for backend in BACKENDS}
         seconds = _medians(calls, 5 if quick else 15, 0.02 if quick else 0.1)

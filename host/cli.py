@@ -36,6 +36,18 @@ def _positive(text: str) -> int:
 _positive.__name__ = "positive integer"
 
 
+def _add_build_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="network.KEY: the device; core.KEY: the build (softmax_lanes, rounds_per_cycle, in_logic)",
+    )
+    parser.add_argument("--multipliers", type=_positive, metavar="N", help="the fastest build within so many")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; each is a module of :mod:`host.commands`."""
     parser = _Parser(prog="svpg", description="Spiking variational policy gradient on winner-take-all networks.")
@@ -93,6 +105,23 @@ def build_parser() -> argparse.ArgumentParser:
     infer.add_argument("--policy", choices=policies, default="sample", help="default: sample")
     infer.add_argument("--seed", type=int, default=0, help="of sampled winners (default: 0)")
     infer.add_argument("--out", type=Path, required=True, metavar="Y.npz", help="q, winners, action_prob, iterations")
+
+    lockstep = command("lockstep", "run golden and the RTL side by side; stop at the first differing bit with a report")
+    lockstep.add_argument("target", nargs="?", metavar="RUN|TASK", help="run folder, or a task with random weights")
+    lockstep.add_argument("--decisions", type=_positive, help="default: 10000; classification: the test split")
+    lockstep.add_argument("--policy", choices=policies, default="sample", help="default: sample")
+    lockstep.add_argument("--seed", type=int, default=0, help="of episodes and draws (default: 0)")
+    lockstep.add_argument(
+        "--out", type=Path, default=Path("lockstep"), metavar="DIR", help="report (default: lockstep)"
+    )
+    lockstep.add_argument("--replay", type=Path, metavar="FILE", help="run a report's transaction.npz again")
+    lockstep.add_argument("--waves", type=Path, metavar="FILE", help="with --replay: record all signals, FST")
+    _add_build_settings(lockstep)
+
+    rtl = command("rtl", "export the RTL as Verilog with a description of its interface")
+    rtl.add_argument("target", metavar="TASK|RUN", help="task name or run folder")
+    rtl.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
+    _add_build_settings(rtl)
 
     bench = command("bench", "measure speed")
     bench.add_argument("selection", nargs="*", metavar="NAME", help="benchmarks (default: all)")

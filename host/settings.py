@@ -228,24 +228,9 @@ class Settings:
     training: Training = field(default_factory=Training)
 
     def override(self, assignments: Iterable[str]) -> Settings:
-        """A copy with ``section.key=VALUE`` assignments applied.
-
-        All assignments of a section are applied together, so that they are checked as a whole.
-
-        Raises
-        ------
-        SvpgError: malformed assignment, unknown key (names the nearest ones), wrong type, out of range.
-        """
-        changes: dict[str, dict[str, Any]] = {}
-        for assignment in assignments:
-            key, equals, text = assignment.partition("=")
-            section, dot, name = key.strip().partition(".")
-            if not equals or not dot:
-                raise SvpgError(f"--set {assignment}: write it as section.key=VALUE, for example learning.rate=0.001")
-            declared = _declared(self, section, name)
-            changes.setdefault(section, {})[name] = _parse(f"{section}.{name}", text.strip(), declared)
-        sections = {section: dataclasses.replace(getattr(self, section), **new) for section, new in changes.items()}
-        return dataclasses.replace(self, **sections)
+        """A copy with ``section.key=VALUE`` assignments applied; see :func:`override_sections`."""
+        sections = {part.name: getattr(self, part.name) for part in dataclasses.fields(self)}
+        return Settings(**override_sections(sections, assignments))
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain nested dictionaries."""
@@ -347,6 +332,26 @@ class RunConfig:
         return cls(settings=Settings.from_dict(data, str(path)), **head)
 
 
+def override_sections(sections: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """Sections by name, each a dataclass, with ``section.key=VALUE`` assignments applied.
+
+    All assignments of a section are applied together, so that they are checked as a whole.
+
+    Raises
+    ------
+    SvpgError: malformed assignment, unknown key (names the nearest ones), wrong type, out of range.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not equals or not dot:
+            raise SvpgError(f"--set {assignment}: write it as section.key=VALUE, for example learning.rate=0.001")
+        declared = _declared(sections, section, name)
+        changes.setdefault(section, {})[name] = _parse(f"{section}.{name}", text.strip(), declared)
+    return {name: dataclasses.replace(part, **changes.get(name, {})) for name, part in sections.items()}
+
+
 def _nearest(name: str, candidates: Iterable[str]) -> str:
     """Words that name the candidates most like ``name``."""
     candidates = list(candidates)
@@ -354,21 +359,16 @@ def _nearest(name: str, candidates: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(candidates)}"
 
 
-def _declared(settings: Settings, section: str, name: str) -> type:
+def _declared(sections: Mapping[str, Any], section: str, name: str) -> type:
     """Type of the setting ``section.name``; unknown keys raise an error that names the nearest valid ones."""
-    every = {
-        f"{part.name}.{item.name}": item
-        for part in dataclasses.fields(settings)
-        for item in dataclasses.fields(getattr(settings, part.name))
-    }
+    every = [f"{part}.{item.name}" for part, values in sections.items() for item in dataclasses.fields(values)]
     key = f"{section}.{name}"
     if key not in every:
-        sections = [part.name for part in dataclasses.fields(settings)]
         if section not in sections:
             raise SvpgError(f"unknown section {section} in {key}{_nearest(section, sections)}")
         inside = [known for known in every if known.startswith(f"{section}.")]
         raise SvpgError(f"unknown setting {key}{_nearest(key, inside)}")
-    declared = typing.get_type_hints(type(getattr(settings, section)))[name]
+    declared = typing.get_type_hints(type(sections[section]))[name]
     assert isinstance(declared, type) and not isinstance(declared, types.UnionType)
     return declared
 

@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from amaranth.back import rtlil, verilog
 from amaranth.lib import wiring
 from cocotb_tools.runner import Runner, get_runner
 
 from golden.errors import SvpgError
+from hdl import verilog
 from sim import tools
 
 CACHE = Path(__file__).resolve().parent.parent / "build" / "sim"
@@ -107,9 +107,9 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
     return target
 
 
-def write_verilog(component: wiring.Component, path: Path) -> None:
-    """The component as a Verilog file with the top module :data:`TOP`."""
-    path.write_text(verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True))
+def write_verilog(component: wiring.Component, path: Path, name: str = TOP) -> None:
+    """The component as a Verilog file with the top module ``name``."""
+    path.write_text(verilog.convert(component, name))
 
 
 def reuse_runtime(folder: Path, runtime: str) -> None:
@@ -174,4 +174,4 @@ def build(component: wiring.Component, waves: bool = False) -> Path:
         write_verilog(component, source)
         _compile(folder, source, waves, f"runtime-{digest(chain)}")
 
-    return cached(digest(chain, rtlil.convert(component, name=TOP, emit_src=False)), make)
+    return cached(digest(chain, verilog.netlist(component, TOP)), make)

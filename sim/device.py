@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import importlib.metadata
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +11,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+import golden
+import hdl
 from golden.arguments import check_infer
 from golden.client import FrameDevice, TimedInference
 from golden.config import DeviceConfig
 from golden.device import Ints
+from golden.files import write_atomically
 from hdl.core import Core
 from hdl.options import CoreOptions
-from sim.model import VerilatedModel, component_library
+from sim import build
+from sim.model import DESIGN, VerilatedModel, design_key, library
 
 
 def core_library(config: DeviceConfig, options: CoreOptions | None = None, waves: bool = False) -> Path:
@@ -31,7 +36,22 @@ def core_library(config: DeviceConfig, options: CoreOptions | None = None, waves
     ------
     SvpgError: a tool is missing, or the compilation fails.
     """
-    return component_library(Core(config, options or CoreOptions()), waves)
+    options = options or CoreOptions()
+    # Making the netlist takes seconds; as long as its sources are the same, so is it.
+    note = build.CACHE / f"core-{build.digest(_sources(), repr(config), repr(options))}"
+    if note.is_file():
+        key = note.read_text()
+    else:
+        key = design_key(Core(config, options))
+        build.CACHE.mkdir(parents=True, exist_ok=True)
+        write_atomically(note, lambda stream: stream.write(key.encode()))
+    return library(key, lambda path: build.write_verilog(Core(config, options), path, DESIGN), waves)
+
+
+def _sources() -> str:
+    """Everything that makes a core of a configuration."""
+    files = [path for package in (golden, hdl) for path in sorted(Path(package.__path__[0]).glob("*.py"))]
+    return "\0".join((importlib.metadata.version("amaranth"), *(path.read_text() for path in files)))
 
 
 class Pool:

@@ -119,17 +119,16 @@ SVPG_API void svpg_close(void* handle) { delete static_cast<Model*>(handle); }
 
 SVPG_API uint64_t svpg_cycles(void* handle) { return static_cast<Model*>(handle)->cycles; }
 
-// Two cycles of reset in which nothing is offered or taken.
+// Some cycles in which nothing is offered or taken: the first are a reset, which reaches the design a cycle later.
 SVPG_API void svpg_reset(void* handle) {
     Model& model = *static_cast<Model*>(handle);
     model.top->commands___05Fvalid = 0;
     model.top->responses___05Fready = 0;
-    model.top->rst = 1;
-    for (int i = 0; i < 2; ++i) {
+    for (const int in_reset : {1, 1, 0, 0}) {
+        model.top->rst = in_reset;
         model.low();
         model.high();
     }
-    model.top->rst = 0;
     model.low();
 }
 

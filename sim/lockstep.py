@@ -161,12 +161,13 @@ class Replay:
         return bool(self.fields or self.fault)
 
 
-def replay(case: Case, hardware: Hardware, history: bool) -> Replay:
+def replay(case: Case, hardware: Hardware, history: bool, before_last: Callable[[], object] = lambda: None) -> Replay:
     """Run a case on hardware that has run nothing yet.
 
     Parameters
     ----------
     history: run the transactions before it as well.
+    before_last: called before the transaction that differed.
     """
     golden = Device(case.config)
     for section in LOADED:
@@ -178,6 +179,8 @@ def replay(case: Case, hardware: Hardware, history: bool) -> Replay:
     try:
         for number in range(len(transactions)):
             answer = None
+            if number == len(transactions) - 1:
+                before_last()
             answer = transactions.rows(number, number + 1).on(hardware)
     except SvpgError as error:
         return Replay([], None, str(error))

@@ -5,25 +5,38 @@ from __future__ import annotations
 import ctypes
 import enum
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from amaranth.back import rtlil
 from amaranth.lib import wiring
 from numpy.typing import NDArray
 
 from golden.errors import SvpgError
 from golden.protocol import LAST
+from hdl import verilog
 from sim import tools
-from sim.build import BUILD_ARGS, TOP, cached, digest, keep_runtime, reuse_runtime, tail, toolchain, variables
-from sim.build import write_verilog as verilog_file
+from sim.build import (
+    BUILD_ARGS,
+    TOP,
+    cached,
+    digest,
+    keep_runtime,
+    reuse_runtime,
+    tail,
+    toolchain,
+    variables,
+    write_verilog,
+)
 
 Words = NDArray[np.uint32]
 
-HARNESS = Path(__file__).with_name("harness.cpp")
-"""The part in C++."""
+HARNESS = tuple(Path(__file__).with_name(f"harness.{kind}") for kind in ("v", "cpp"))
+"""What is compiled around every design."""
+
+DESIGN = "device"
+"""Name of a design's top module within the harness."""
 
 LIBRARY = "model.so"
 """File of a compiled model in its folder; beside it lies the Verilog it was made from."""
@@ -88,15 +101,15 @@ def _command(folder: Path, log: Path, *command: str) -> None:
         raise SvpgError(f"the model does not compile ({command[0]} failed); the end of its log:\n{tail(log)}")
 
 
-def library(key: str, write: Callable[[Path], None], waves: bool = False, harness: Path = HARNESS) -> Path:
+def library(key: str, write: Callable[[Path], None], waves: bool = False, harness: Sequence[Path] = HARNESS) -> Path:
     """Compile a design with its harness.
 
     Parameters
     ----------
     key: text that identifies the design.
-    write: writes its Verilog into a file; called only where the design has not been compiled before.
+    write: writes its Verilog, with top module :data:`DESIGN`, into a file; called where it is not compiled yet.
     waves: compile it so that it can record waveforms.
-    harness: :data:`HARNESS`, or a file that includes it.
+    harness: what is compiled around it; may include :data:`HARNESS`. Without Verilog the design is :data:`TOP` itself.
 
     Returns
     -------
@@ -110,7 +123,7 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False, harnes
     chain = "\0".join((toolchain(waves), *COMPILER_FLAGS, OPTIMISATION))
 
     def make(folder: Path) -> None:
-        source, log, work = folder / f"{TOP}.v", folder / "build.log", folder / "work"
+        source, log, work = folder / f"{DESIGN}.v", folder / "build.log", folder / "work"
         write(source)
         work.mkdir()
         runtime = f"runtime-{digest(chain)}"
@@ -123,7 +136,8 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False, harnes
                 *("verilator", "--cc", "--exe", "--Mdir", str(work), "--prefix", "Vtop", "--top-module", TOP),
                 *BUILD_ARGS,
                 *(["--trace-fst"] if waves else []),
-                *("-CFLAGS", flags, "-LDFLAGS", "-shared", "-o", str(folder / LIBRARY), str(source), str(harness)),
+                *("-CFLAGS", flags, "-LDFLAGS", "-shared", "-o", str(folder / LIBRARY), str(source)),
+                *(str(path) for path in harness),
             )
             _command(
                 work, log, "make", "-f", "Vtop.mk", "-j2", f"OPT_FAST={OPTIMISATION}", f"OPT_GLOBAL={OPTIMISATION}"
@@ -131,13 +145,18 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False, harnes
         keep_runtime(work, runtime)
         _command(folder, log, "rm", "-r", str(work))
 
-    return cached(f"model-{digest(chain, HARNESS.read_text(), harness.read_text(), key)}", make)
+    texts = [path.read_text() for path in (*HARNESS, *harness)]
+    return cached(f"model-{digest(chain, *texts, key)}", make)
+
+
+def design_key(component: wiring.Component) -> str:
+    """What identifies a design: a digest of its netlist."""
+    return digest(verilog.netlist(component, DESIGN))
 
 
 def component_library(component: wiring.Component, waves: bool = False) -> Path:
     """:func:`library` of an Amaranth component."""
-    key = rtlil.convert(component, name=TOP, emit_src=False)
-    return library(key, lambda path: verilog_file(component, path), waves)
+    return library(design_key(component), lambda path: write_verilog(component, path, DESIGN), waves)
 
 
 def _load(folder: Path) -> ctypes.CDLL:
@@ -194,7 +213,7 @@ class VerilatedModel:
         return int(self._code.svpg_cycles(self._handle))
 
     def reset(self) -> None:
-        """Two cycles of reset. Memories keep what they hold."""
+        """A reset of two cycles. Memories keep what they hold."""
         self._code.svpg_reset(self._handle)
 
     def exchange(self, words: Words, responses: int) -> Words:

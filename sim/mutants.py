@@ -218,4 +218,4 @@ def compile_mutants(netlist: Netlist, mutants: Sequence[Mutant]) -> Path:
     def write(path: Path) -> None:
         path.write_text(LINT_OFF + verilog_of(text))
 
-    return library(text, write, harness=HARNESS)
+    return library(text, write, harness=(HARNESS,))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.config import DeviceConfig
+from golden.device import Inference
 from golden.errors import SvpgError
 from golden.files import write_atomically
 from sim.case import COMPARED, Case, differing
@@ -39,6 +40,12 @@ def field_lines(config: DeviceConfig, name: str, golden: NDArray[Any], hardware:
         yield f"{where} golden {a[place]}, hardware {b[place]}, bits {int(a[place] ^ b[place]):#x}"
     if places.size > SHOWN:
         yield f"  and {places.size - SHOWN} more"
+
+
+def difference_lines(config: DeviceConfig, golden: Inference, hardware: Inference) -> Iterator[str]:
+    """How two answers to one transaction differ."""
+    for name in differing(golden, hardware):
+        yield from field_lines(config, name, getattr(golden, name)[0], getattr(hardware, name)[0])
 
 
 def neuron_name(config: DeviceConfig, neuron: int) -> str:
@@ -84,9 +91,7 @@ def report_text(case: Case, command: str, alone: Replay, after_others: Replay) -
         lines += ["The hardware gives no answer:", f"  {case.fault}", "", "Golden answers:"]
         lines += [f"  {name:<11} {_values(getattr(case.golden, name))}" for name in COMPARED]
     else:
-        for name in differing(case.golden, case.hardware):
-            lines += field_lines(config, name, getattr(case.golden, name)[0], getattr(case.hardware, name)[0])
-        lines += ["", "Both answers:"]
+        lines += [*difference_lines(config, case.golden, case.hardware), "", "Both answers:"]
         for name in COMPARED:
             lines += [
                 f"  {name:<11} golden    {_values(getattr(case.golden, name))}",

@@ -13,10 +13,10 @@ from sim.bench.designs import EngineWithMemory
 from sim.bench.run import run
 
 PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
-# Rows of one word; and rows of several, with a group across their boundaries, spans that end with a word, and one that
+# Rows of one word; and rows of several, with beats across their boundaries, spans that end with a word, and one that
 # begins late.
 ONE_WORD = DeviceConfig(inputs=5, groups=2, group_size=5, actions=3, lanes=16, activity_frac=10)
-MANY_WORDS = DeviceConfig(inputs=3, groups=3, group_size=4, actions=6, lanes=4, removed="hhsa", weight_bits=8)
+MANY_WORDS = DeviceConfig(inputs=3, groups=4, group_size=5, actions=6, lanes=4, removed="hhsa", weight_bits=8)
 
 
 def check(config: DeviceConfig, scan_lanes: int, decisions: int, events: int, resets: int, seed: int) -> None:

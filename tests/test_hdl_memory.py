@@ -7,7 +7,8 @@ import random
 import pytest
 
 from golden.config import DeviceConfig
-from hdl.memory import row_address, row_addresses
+from hdl import verilog
+from hdl.memory import ParameterMemory, row_address, row_addresses
 from sim.bench.designs import MemoryWithFetches
 from sim.bench.run import run
 
@@ -22,7 +23,7 @@ def check(config: DeviceConfig, rounds: int, transfers: int, seed: int) -> None:
 
 @pytest.mark.parametrize("config", [ONE_WORD, MANY_WORDS], ids=["one-word", "many-words"])
 def test_row_words_are_read_as_they_were_loaded(config: DeviceConfig) -> None:
-    check(config, rounds=2, transfers=40, seed=1)
+    check(config, rounds=2, transfers=80, seed=1)
 
 
 @pytest.mark.slow
@@ -47,3 +48,12 @@ def test_every_row_word_has_an_address_of_its_own() -> None:
             row_address(config, row, word) for row in range(config.sources + 1) for word in range(config.row_words)
         ]
         assert found == list(row_addresses(config))
+
+
+def test_verilog_does_not_grow_with_the_rows() -> None:
+    small, large = (
+        verilog.convert(ParameterMemory(DeviceConfig(inputs=inputs, groups=20, group_size=10, actions=10)), "top")
+        for inputs in (32, 784)
+    )
+    assert len(large) < 1.02 * len(small)
+    assert small.count("module zeroed_memory") == 1

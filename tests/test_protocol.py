@@ -348,6 +348,10 @@ def test_batches_go_in_parts_that_a_link_can_hold(monkeypatch: pytest.MonkeyPatc
         link.exchanges = 0
         assert_same(remote.infer(obs, nonce), expected)
         assert link.exchanges == exchanges, limit
+    monkeypatch.setattr(client, "WORDS_AT_ONCE", 2 * load_words(SMALL))
+    link.exchanges = 0
+    remote.load("weight", np.zeros(80, dtype=np.int64))
+    assert link.exchanges == 10 * 3 / 2, "commands longer than their responses count as well"
 
 
 @pytest.mark.parametrize("activity", [True, False])
@@ -361,6 +365,17 @@ def test_a_batch_of_nothing_needs_no_device(activity: bool) -> None:
     assert result.prob_raw.shape == (0, 2)
     assert result.q_raw.shape == (0, 8 * activity)
     assert result.iterations.shape == result.cycles.shape == (0,)
+
+
+@pytest.mark.parametrize(("section", "size"), [("weight", 80), ("bias", 8)])
+def test_a_range_of_nothing_needs_no_device(section: str, size: int) -> None:
+    link = Link(FrameServer(SMALL))
+    remote = FrameDevice(SMALL, link)
+    link.exchanges = 0
+    for start in range(size + 1):
+        assert remote.read(section, start, 0).tolist() == []
+        remote.load(section, np.zeros(0, dtype=np.int64), start)
+    assert link.exchanges == 0
 
 
 def test_info_is_that_of_the_device_and_more() -> None:
@@ -866,6 +881,11 @@ def test_a_frame_without_end_is_not_stored() -> None:
         assert server.exchange(np.zeros(1000, dtype=np.uint32)).size == 0
     assert server._pending.size < 100
     assert server.exchange(array([LAST])).tolist() == frame(Command.INFER, Status.VALUE)
+    longest = infer_frame(SMALL, [0, 0], flags=2 | FLAG_GIVEN, winners=[0, 0])
+    for words in (mark([*longest, 0]), mark([*longest, *[0] * 50])):
+        assert np.concatenate([server.exchange(array([word])) for word in words]).tolist() == frame(
+            Command.INFER, Status.LENGTH
+        )
 
 
 @pytest.mark.parametrize(

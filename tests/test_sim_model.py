@@ -158,8 +158,8 @@ def test_a_design_is_compiled_once(library: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(model, "_command", never)
     assert component_library(Echo()) == library
-    assert "module top(" in (library / "top.v").read_text()
-    assert {path.name for path in library.iterdir()} == {"top.v", "model.so", "build.log"}
+    assert "module device(" in (library / "device.v").read_text()
+    assert {path.name for path in library.iterdir()} == {"device.v", "model.so", "build.log"}
 
 
 def test_a_compilation_that_fails_shows_its_log_and_leaves_nothing(
@@ -167,7 +167,7 @@ def test_a_compilation_that_fails_shows_its_log_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(build, "CACHE", tmp_path)
     with pytest.raises(SvpgError, match=r"does not compile \(verilator failed\).*\n.*syntax error"):
-        model.library("broken", lambda path: path.write_text("module top(;"))  # type: ignore[arg-type,return-value]
+        model.library("broken", lambda path: path.write_text("module device(;"))  # type: ignore[arg-type,return-value]
     assert not list(tmp_path.iterdir())
 
 

@@ -95,11 +95,11 @@ class DeviceBackend(abc.ABC):
         self, obs: NDArray[np.float64], winners: NDArray[np.int64], modulator: NDArray[np.float64], rule: str
     ) -> None:
         """Refused: such a device does not learn yet."""
-        raise SvpgError(f"backend {self.name} does not learn; train on golden")
+        raise SvpgError(f"backend {self.name} does not learn yet; train on golden")
 
     def apply(self, update: Update) -> None:
         """Refused as :meth:`learn` is."""
-        raise SvpgError(f"backend {self.name} does not learn; train on golden")
+        raise SvpgError(f"backend {self.name} does not learn yet; train on golden")
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All memories."""

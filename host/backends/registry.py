@@ -18,7 +18,7 @@ class Entry:
     ----------
     module, attribute: a class that is constructed from a :class:`golden.config.DeviceConfig`.
     modes: inference modes it offers.
-    optimisers: update rules its ``apply`` knows.
+    optimisers: update rules its ``apply`` knows; none if it does not learn.
     title: one line for people.
     """
 
@@ -44,6 +44,13 @@ BACKENDS = {
         optimisers=("sgd", "rmsprop", "sign"),
         title="bit-exact integer model of the device",
     ),
+    "rtl": Entry(
+        "host.backends.rtl",
+        "RtlBackend",
+        modes=("rate",),
+        optimisers=(),
+        title="the hardware, simulated by Verilator; plays and infers",
+    ),
 }
 
 
@@ -59,6 +66,9 @@ def check_backend(name: str, mode: str = "rate", optimiser: str | None = None) -
     entry = get_entry(name)
     if mode not in entry.modes:
         raise SvpgError(f"backend {name} has no {mode!r} mode; choose one of {', '.join(entry.modes)}")
+    if optimiser is not None and not entry.optimisers:
+        learners = " or ".join(other for other, its in BACKENDS.items() if its.optimisers)
+        raise SvpgError(f"backend {name} does not learn yet; train on {learners} and play the run on {name}")
     if optimiser is not None and optimiser not in entry.optimisers:
         raise SvpgError(
             f"learning.optimiser = {optimiser!r} does not exist on backend {name}; "

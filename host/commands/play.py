@@ -74,27 +74,29 @@ def _control(
 
 
 def _classify(task: Task, config: RunConfig, agent: Agent, backend: str, policy: str) -> Report:
-    from host.classify import accuracy
+    from host.classify import classify
     from host.datasets import load_mnist
 
     data_set = load_mnist(config.settings.classify.source or None)
     # The first decision of a process may have to load compiled code and is not timed.
     agent.decide(np.zeros((1, task.inputs)), Purpose.PLAY, 0, policy)
     began = time.perf_counter()
-    score = accuracy(agent, data_set.test_images, data_set.test_labels, policy)
+    result = classify(agent, data_set.test_images, data_set.test_labels, policy)
     seconds = time.perf_counter() - began
     count = len(data_set.test_images)
-    right = round(score * count)
+    right = round(result.accuracy * count)
     rewards = np.where(np.arange(count) < right, config.settings.classify.right, config.settings.classify.wrong)
-    data = {
+    data: dict[str, Any] = {
         "task": task.name,
         "backend": backend,
         "policy": policy,
         "episodes": count,
-        "accuracy": score,
+        "accuracy": result.accuracy,
         "mean_return": float(rewards.mean()),
         "std_return": float(rewards.std()),
         "decisions": count,
         "decisions_per_s": round(count / seconds, 1),
     }
+    if result.cycles is not None:
+        data["cycles_per_decision"] = result.cycles
     return Report(data, two_columns(data))

@@ -224,6 +224,14 @@ async def weights_beside_the_synapses_are_refused(dut: Any) -> None:
 
 
 @cocotb.test()
+async def draws_at_the_edge_between_winners(dut: Any) -> None:
+    """The smallest step of a draw that changes the winner."""
+    model = Model(dut)
+    await model.reset()
+    await model.follow(COURSE.draw_at_edges())
+
+
+@cocotb.test()
 async def every_point_is_covered(dut: Any) -> None:
     """The tests before have seen all that there is to be seen."""
     report = CACHE / "coverage" / f"core-{CONFIG.digest:08x}.txt"

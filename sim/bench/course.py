@@ -13,16 +13,22 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.arguments import POLICIES
 from golden.config import DeviceConfig
+from golden.device import Device
 from golden.parameters import Parameters, to_octaves
 from golden.protocol import Command, Section, parse_header
-from golden.server import existing_weights
+from golden.rng import draws
+from golden.server import FrameServer, existing_weights
 from hdl.options import CoreOptions
 from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
 from sim.bench.run import ROOT
 
 POLICY = ROOT / "tests" / "data" / "pendulum_policy.npz"
 """A trained pendulum net with observations that were visited."""
+
+NONCES = 1 << 15
+"""Nonces among which those at an edge are looked for: their draws lie two apart on average."""
 
 RANDOM_NETS = ("zero", "small", "any", "ends")
 """Nets that :func:`sim.bench.frames.random_parameters` makes."""
@@ -131,6 +137,20 @@ class Course:
         yield Step("missing synapses", tuple(frames))
         yield Step("missing synapses", tuple(read_frames(config)))
 
+    def draw_at_edges(self) -> Iterator[Step]:
+        """Draws on both sides of the edge between two winners, of one group after the other."""
+        config, make = self.config, self.maker("edges")
+        frames = self.load(make, self.nets[-1] if self.policy else "small")
+        yield Step("edges", frames)
+        golden = FrameServer(config)
+        golden.exchange(np.array([word for words in frames for word in words]))
+        found = []
+        for turn in range(self.decisions):
+            obs = make.observation()
+            for nonce in edge_nonces(golden.device, obs, turn % (config.groups + 1), make.rng):
+                found.append(frame(config, Command.INFER, POLICIES["sample"], nonce=nonce, obs=obs))
+        yield Step("edges", tuple(found))
+
     def cut(self) -> Iterator[Step]:
         """A reset at any moment of any transaction: the next one is right, parameters are still there."""
         make = self.maker("resets")
@@ -157,12 +177,31 @@ class Course:
         """All parts, in steady and in ragged flow."""
         yield from self.refuse()
         yield from self.miss()
+        yield from self.draw_at_edges()
         yield from self.decide()
         yield from self.mix()
         yield from self.mix(ragged=True)
         yield from self.cut()
         yield from self.cut_loads()
         yield from self.decide(ragged=True)
+
+
+def edge_nonces(device: Device, obs: list[int], group: int, rng: random.Random) -> list[int]:
+    """Two nonces with neighbouring draws of a group and different winners; none if the winner is the same for all."""
+    nonces = np.array([rng.getrandbits(63) for _ in range(NONCES)], dtype=np.uint64)
+    nonces = nonces[np.argsort(draws(nonces, group + 1)[:, group])]
+
+    def winner(place: int) -> int:
+        return int(device.infer(np.array([obs]), nonces[place : place + 1], "sample").winners[0, group])
+
+    # Winners never fall as draws grow.
+    low, high = 0, NONCES - 1
+    if winner(low) == winner(high):
+        return []
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if winner(middle) == winner(low) else (low, middle)
+    return [int(nonces[low]), int(nonces[high])]
 
 
 PENDULUM_CONFIG = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5, lanes=69)

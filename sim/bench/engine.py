@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import cocotb
@@ -12,7 +12,7 @@ from hdl.layouts import Scan, event_bits
 from sim.bench import groups
 from sim.bench.designs import EngineWithMemory
 from sim.bench.run import parameters
-from sim.bench.streams import Bench, Flow, Sink, Source
+from sim.bench.streams import Bench, Flow, Gate, Sink, Source
 
 RUN = parameters()
 CONFIG, LANES = RUN["config"], RUN["scan_lanes"]
@@ -24,16 +24,6 @@ LARGEST_VALUE = (1 << (event_bits(CONFIG) - 1)) - 1
 
 
 SCANS = (Scan.HIDDEN, Scan.ACTION, Scan.ALL)
-
-
-class Gate(Iterator[bool]):
-    """A flow that a test opens and shuts."""
-
-    def __init__(self) -> None:
-        self.open = True
-
-    def __next__(self) -> bool:
-        return self.open
 
 
 class Model:
@@ -162,8 +152,8 @@ class Model:
 @cocotb.test()
 async def any_flow(dut: Any) -> None:
     """Potentials and counts, whatever the flow on either side and the share of events that ask for a scan."""
+    flow = Bench(dut, COMPONENT, RUN["seed"]).flow
     for steady_source, steady_sink in ((True, True), (False, True), (True, False), (False, False)):
-        flow = Bench(dut, COMPONENT, RUN["seed"]).flow
         model = Model(dut, flow(not steady_source), flow(not steady_sink), flow(True))
         await model.start()
         rng = model.bench.rng
@@ -205,7 +195,7 @@ async def one_word_per_cycle(dut: Any) -> None:
 async def events_go_on_during_a_scan(dut: Any) -> None:
     """While beats are not taken, events enter at one word per cycle, and the scan does not show them."""
     for scan in SCANS:
-        gate = Gate()
+        gate = Gate(False)
         model = Model(dut, beats=gate)
         source = model.source
         await model.start()

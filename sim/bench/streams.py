@@ -35,6 +35,16 @@ def ragged(rng: random.Random) -> Flow:
             yield rng.random() < share
 
 
+class Gate(Iterator[bool]):
+    """A flow that a test opens and shuts."""
+
+    def __init__(self, is_open: bool) -> None:
+        self.open = is_open
+
+    def __next__(self) -> bool:
+        return self.open
+
+
 class Source:
     """Drives one input stream. Holds ``valid`` and the payload until the transfer; random payload while idle."""
 

@@ -1,0 +1,57 @@
+"""``svpg rtl``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from golden.errors import SvpgError
+from golden.files import write_atomically
+from golden.parameters import to_octaves
+from hdl.core import Core
+from hdl.verilog import convert
+from host.commands.report import Report, two_columns
+from host.commands.subject import get_subject
+from host.interface import MODULE, describe, load_frames, markdown
+
+
+def run(arguments: argparse.Namespace) -> Report:
+    """``svpg rtl``: the core as Verilog, a description of its interface, and a run's parameters as words."""
+    subject = get_subject(arguments.target, arguments.assignments, arguments.multipliers)
+    config, options, folder = subject.config, subject.options, arguments.out
+    frames = load_frames(config, *to_octaves(config, subject.parameters)) if subject.has_run else None
+    core = Core(config, options)
+    verilog = convert(core, MODULE)
+    data = describe(core, verilog)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SvpgError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from error
+    build = json.dumps({key: data[key] for key in ("digest", "configuration", "options")})
+    texts = {
+        f"{MODULE}.v": f"// {build}\n{verilog}",
+        "interface.md": markdown(data),
+        "interface.json": json.dumps(data, indent=2) + "\n",
+    }
+    if frames is not None:
+        texts["load.hex"] = "".join(f"{word:05x}\n" for word in frames)
+    for name, text in texts.items():
+        _write(folder / name, text)
+    files = {name: str(folder / name) for name in texts}
+    resources = data["resources"]
+    rows = {
+        "task": subject.task.name,
+        "digest": data["digest"],
+        "multipliers": resources["multipliers"],
+        "memory": f"{resources['memory_kbit']} kbit",
+        "Verilog": f"{files[f'{MODULE}.v']}, module {MODULE}",
+        "interface": f"{files['interface.md']}, {files['interface.json']}",
+    }
+    if frames is not None:
+        rows["parameters"] = f"{files['load.hex']}, {len(frames)} command words that load them"
+    return Report({"task": subject.task.name, "files": files, **data}, two_columns(rows))
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda stream: stream.write(text.encode()))
