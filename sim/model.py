@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _command(folder: Path, log: Path, *command: str) -> None:
         raise SvpgError(f"the model does not compile ({command[0]} failed); the end of its log:\n{tail(log)}")
 
 
-def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Path:
+def library(key: str, write: Callable[[Path], None], waves: bool = False, harness: Sequence[Path] = HARNESS) -> Path:
     """Compile a design with its harness.
 
     Parameters
@@ -109,6 +109,7 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Pat
     key: text that identifies the design.
     write: writes its Verilog, with top module :data:`DESIGN`, into a file; called where it is not compiled yet.
     waves: compile it so that it can record waveforms.
+    harness: what is compiled around it; may include :data:`HARNESS`. Without Verilog the design is :data:`TOP` itself.
 
     Returns
     -------
@@ -136,7 +137,7 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Pat
                 *BUILD_ARGS,
                 *(["--trace-fst"] if waves else []),
                 *("-CFLAGS", flags, "-LDFLAGS", "-shared", "-o", str(folder / LIBRARY), str(source)),
-                *(str(path) for path in HARNESS),
+                *(str(path) for path in harness),
             )
             _command(
                 work, log, "make", "-f", "Vtop.mk", "-j2", f"OPT_FAST={OPTIMISATION}", f"OPT_GLOBAL={OPTIMISATION}"
@@ -144,7 +145,8 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False) -> Pat
         keep_runtime(work, runtime)
         _command(folder, log, "rm", "-r", str(work))
 
-    return cached(f"model-{digest(chain, *(path.read_text() for path in HARNESS), key)}", make)
+    texts = [path.read_text() for path in (*HARNESS, *harness)]
+    return cached(f"model-{digest(chain, *texts, key)}", make)
 
 
 def design_key(component: wiring.Component) -> str:

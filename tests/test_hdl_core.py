@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,56 +15,24 @@ from hdl.core import Core
 from hdl.decision import first_sampled_pass
 from hdl.options import CoreOptions
 from host.tasks import get_task
+from sim.bench.course import PENDULUM, WIDE, Course
 from sim.bench.run import run
 
-POLICY = Path(__file__).parent / "data" / "pendulum_policy.npz"
-PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
-# Rows of several words with a group across their boundaries, values of two words, a uniform start, no way around.
-WIDE = DeviceConfig(
-    inputs=3,
-    groups=3,
-    group_size=3,
-    actions=4,
-    lanes=5,
-    weight_bits=18,
-    obs_bits=18,
-    prob_frac=16,
-    activity_frac=6,
-    iterations=3,
-    start="uniform",
-    removed="hhsa",
-)
 
-
-def check(
-    config: DeviceConfig, options: CoreOptions, decisions: int, frames: int, resets: int, seed: int, **more: Any
-) -> None:
-    run(
-        Core(config, options),
-        "sim.bench.core",
-        config=config,
-        options=dataclasses.asdict(options),
-        decisions=decisions,
-        frames=frames,
-        resets=resets,
-        seed=seed,
-        **more,
-    )
+def check(course: Course, **more: Any) -> None:
+    how_much = {name: getattr(course, name) for name in ("decisions", "frames", "resets", "seed")}
+    if course.policy is not None:
+        how_much["policy"] = course.policy
+    component = Core(course.config, course.options)
+    run(component, "sim.bench.core", config=course.config, options=vars(course.options), **how_much, **more)
 
 
 def test_the_pendulum_core_equals_golden() -> None:
-    check(PENDULUM, CoreOptions(), decisions=25, frames=40, resets=10, seed=1, policy=str(POLICY))
+    check(PENDULUM)
 
 
 def test_a_core_of_wide_values_equals_golden() -> None:
-    check(
-        WIDE,
-        CoreOptions(softmax_lanes=2, rounds_per_cycle=4, in_logic=True),
-        decisions=25,
-        frames=60,
-        resets=20,
-        seed=2,
-    )
+    check(WIDE)
 
 
 def random_config(rng: random.Random, removed: str) -> DeviceConfig:
@@ -107,15 +73,15 @@ def test_any_core_equals_golden(removed: str, seed: int) -> None:
         rounds_per_cycle=rng.choice((1, 2, 4, 20)),
         in_logic=rng.random() < 0.5,
     )
-    check(config, options, decisions=40, frames=80, resets=25, seed=seed, complete=False)
+    check(Course(config, options, decisions=40, frames=80, resets=25, seed=seed), complete=False)
 
 
 def test_winners_are_drawn_in_every_pass_that_may_be_the_last() -> None:
-    assert first_sampled_pass(PENDULUM) == 2
-    assert first_sampled_pass(PENDULUM.replace(iterations=1)) == 1
-    assert first_sampled_pass(PENDULUM.replace(start="uniform")) == 1
+    assert first_sampled_pass(PENDULUM.config) == 2
+    assert first_sampled_pass(PENDULUM.config.replace(iterations=1)) == 1
+    assert first_sampled_pass(PENDULUM.config.replace(start="uniform")) == 1
     # 64 equal activities with 4 fraction bits are rounded to 0: the first pass changes nothing.
-    assert first_sampled_pass(PENDULUM.replace(group_size=64, activity_frac=4, acc_frac=8, moment_frac=16)) == 1
+    assert first_sampled_pass(PENDULUM.config.replace(group_size=64, activity_frac=4, acc_frac=8, moment_frac=16)) == 1
 
 
 def test_the_pendulum_fits_72_multipliers() -> None:
@@ -129,7 +95,7 @@ def test_the_pendulum_fits_72_multipliers() -> None:
 
 def test_too_few_multipliers_are_refused() -> None:
     with pytest.raises(SvpgError, match="set lanes to 63 at most"):
-        CoreOptions.within(PENDULUM, 64)
+        CoreOptions.within(PENDULUM.config, 64)
 
 
 @pytest.mark.parametrize(
@@ -142,4 +108,4 @@ def test_too_few_multipliers_are_refused() -> None:
 )
 def test_options_that_are_not_possible_are_refused(options: CoreOptions, message: str) -> None:
     with pytest.raises(SvpgError, match=message):
-        Core(PENDULUM, options)
+        Core(PENDULUM.config, options)

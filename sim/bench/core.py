@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cocotb
 import numpy as np
 
 from golden.files import write_atomically
-from golden.parameters import Parameters, to_octaves
 from golden.protocol import (
     COUNTER_WORDS,
     COUNTERS,
@@ -23,8 +22,9 @@ from golden.protocol import (
 from golden.server import FrameServer
 from hdl.core import Core
 from hdl.options import CoreOptions
+from sim.bench.course import Course, Step
 from sim.bench.coverage import Coverage
-from sim.bench.frames import Frame, FrameMaker, load_frames, random_parameters, read_frames
+from sim.bench.frames import Frame
 from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow
 from sim.build import CACHE
@@ -32,6 +32,7 @@ from sim.build import CACHE
 RUN = parameters()
 CONFIG = RUN["config"]
 OPTIONS = CoreOptions(**RUN["options"])
+COURSE = Course(CONFIG, OPTIONS, RUN["decisions"], RUN["frames"], RUN["resets"], RUN["seed"], RUN.get("policy"))
 COMPONENT = Core(CONFIG, OPTIONS)
 COVERAGE = Coverage(CONFIG)
 
@@ -54,6 +55,11 @@ CYCLES = 2 + COUNTER_WORDS * COUNTERS.index("cycles")
 STALLS = 2 + COUNTER_WORDS * COUNTERS.index("stalls")
 
 
+def as_payload(word: int) -> dict[str, Any]:
+    """A word with its mark as the streams carry it."""
+    return {"data": word & (LAST - 1), "last": word >> (LAST.bit_length() - 1)}
+
+
 class Model:
     """One device, driven with frames; golden answers beside it."""
 
@@ -65,11 +71,7 @@ class Model:
         self.responses: list[list[int]] = [[]]
         self.sink = self.bench.sink("responses", responses, self._seen)
         self.server = FrameServer(CONFIG, OPTIONS.softmax_lanes)
-        visited = None
-        if "policy" in RUN:
-            with np.load(RUN["policy"]) as archive:
-                visited = CONFIG.obs.quantise(archive["visited_obs"][:500])
-        self.make = FrameMaker(CONFIG, self.bench.rng, visited)
+        self.make = COURSE.maker("else")
 
     def _seen(self, word: dict[str, int]) -> dict[str, int]:
         """Keeps responses as lists of words."""
@@ -81,21 +83,31 @@ class Model:
     def send(self, *frames: Frame) -> None:
         """Queue frames and what must be answered."""
         for words in frames:
-            self.source.send(*({"data": word & (LAST - 1), "last": word >> (LAST.bit_length() - 1)} for word in words))
+            self.source.send(*map(as_payload, words))
             answer = [int(word) for word in self.server.exchange(np.array(words, dtype=np.uint32))]
             COVERAGE.sees(words, answer)
             unknown = UNKNOWN if answer[0] & (LAST - 1) == header(Command.INFER, Status.OK) else set()
             for place, word in enumerate(answer):
-                data = Anything() if place in unknown else word & (LAST - 1)
-                self.sink.expect({"data": data, "last": word >> (LAST.bit_length() - 1)})
+                self.sink.expect(as_payload(word) | ({"data": Anything()} if place in unknown else {}))
 
-    def load(self, kind: str) -> None:
-        """Load parameters of a kind (:func:`sim.bench.frames.random_parameters`), or those of a ``trained`` net."""
-        if kind == "trained":
-            weight, bias = to_octaves(CONFIG, Parameters.load(RUN["policy"]))
-        else:
-            weight, bias = random_parameters(CONFIG, self.bench.rng, kind)
-        self.send(*load_frames(CONFIG, np.asarray(weight, dtype=np.int64), np.asarray(bias, dtype=np.int64)))
+    def load(self, net: str) -> None:
+        """Load one of the course's nets."""
+        self.send(*COURSE.load(self.make, net))
+
+    async def follow(self, steps: Iterable[Step]) -> None:
+        """Send steps of the course, each when the one before is done."""
+        for step in steps:
+            if step.cut is None:
+                self.send(*step.frames)
+                await self.finish()
+            else:
+                self.source.send(*(as_payload(word) for words in step.frames for word in words))
+                with self.sink.unchecked():
+                    await self.bench.step(step.cut)
+                self.source.forget()
+                await self.reset()
+                self.responses = [[]]
+            self.bench.cycle = 0
 
     async def finish(self) -> None:
         """Until all is answered."""
@@ -115,16 +127,9 @@ def counter(response: Sequence[int], place: int) -> int:
 @cocotb.test()
 async def decisions_on_every_kind_of_net(dut: Any) -> None:
     """All policies on zero, small, any and extreme parameters, and on a trained net; then the parameters read back."""
-    kinds = ["zero", "small", "any", "ends", *(["trained"] if "policy" in RUN else [])]
     model = Model(dut)
     await model.reset()
-    for kind in kinds:
-        model.load(kind)
-        model.send(*(model.make.infer() for _ in range(RUN["decisions"])))
-        await model.finish()
-        model.bench.cycle = 0
-    model.send(*read_frames(CONFIG))
-    await model.finish()
+    await model.follow(COURSE.decide())
 
 
 @cocotb.test()
@@ -135,11 +140,7 @@ async def any_mixture_in_any_flow(dut: Any) -> None:
         model.source._flow = model.bench.flow(not steady_source)
         model.sink._flow = model.bench.flow(not steady_sink)
         await model.reset()
-        model.load("small")
-        for _ in range(RUN["frames"]):
-            model.send(model.make.wrong() if model.bench.rng.random() < 0.5 else model.make.right())
-        model.send(*read_frames(CONFIG))
-        await model.finish()
+        await model.follow(COURSE.mix())
 
 
 @cocotb.test()
@@ -150,7 +151,6 @@ async def cycles_do_not_depend_on_the_flow(dut: Any) -> None:
         model = Model(dut)
         model.source._flow, model.sink._flow = model.bench.flow(is_ragged), model.bench.flow(is_ragged)
         await model.reset()
-        model.bench.rng.seed(RUN["seed"])
         model.load("small")
         model.send(*(model.make.infer() for _ in range(RUN["decisions"])))
         await model.finish()
@@ -165,22 +165,7 @@ async def reset_in_the_middle(dut: Any) -> None:
     """A reset at any moment of any transaction: the next one is right, parameters are still there."""
     model = Model(dut)
     await model.reset()
-    model.load("small")
-    await model.finish()
-    for _ in range(RUN["resets"]):
-        make = model.make
-        words = model.bench.rng.choice((make.infer, make.infer, make.read, make.info, make.wrong))()
-        model.source.send(*({"data": w & (LAST - 1), "last": w >> (LAST.bit_length() - 1)} for w in words))
-        with model.sink.unchecked():
-            await model.bench.step(model.bench.rng.randrange(1, 4 * len(words) + 150))
-        model.source.forget()
-        await model.reset()
-        model.responses = [[]]
-        model.send(make.infer(), make.read())
-        await model.finish()
-        model.bench.cycle = 0
-    model.send(*read_frames(CONFIG))
-    await model.finish()
+    await model.follow(COURSE.cut())
 
 
 @cocotb.test()
@@ -188,17 +173,7 @@ async def a_load_cut_by_reset_changes_nothing(dut: Any) -> None:
     """Whatever part of a ``LOAD`` was taken before a reset, the word is what it was."""
     model = Model(dut)
     await model.reset()
-    model.load("small")
-    await model.finish()
-    for _ in range(5):
-        words = model.make.load()
-        model.source.send(
-            *({"data": w & (LAST - 1), "last": 0} for w in words[: model.bench.rng.randrange(1, len(words))])
-        )
-        await model.bench.until(lambda: not model.source.pending)
-        await model.reset()
-    model.send(*read_frames(CONFIG))
-    await model.finish()
+    await model.follow(COURSE.cut_loads())
 
 
 @cocotb.test()
@@ -237,12 +212,23 @@ async def every_refusal(dut: Any) -> None:
     """One frame for each reason, between decisions; nothing changes."""
     model = Model(dut)
     await model.reset()
-    model.load("small")
-    make = model.make
-    for words in make.refused():
-        model.send(make.infer(), words, make.infer("greedy"))
-    model.send(*read_frames(CONFIG))
-    await model.finish()
+    await model.follow(COURSE.refuse())
+
+
+@cocotb.test()
+async def weights_beside_the_synapses_are_refused(dut: Any) -> None:
+    """The nearest columns without a synapse, in rows of every kind."""
+    model = Model(dut)
+    await model.reset()
+    await model.follow(COURSE.miss())
+
+
+@cocotb.test()
+async def draws_at_the_edge_between_winners(dut: Any) -> None:
+    """The smallest step of a draw that changes the winner."""
+    model = Model(dut)
+    await model.reset()
+    await model.follow(COURSE.draw_at_edges())
 
 
 @cocotb.test()
