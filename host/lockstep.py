@@ -27,7 +27,7 @@ from sim.device import core_library, core_pool
 from sim.lockstep import DivergenceError, Lockstep
 from sim.model import VerilatedModel
 
-BATCH = 128
+BATCH = 64
 """Decisions that are made together: episodes played at a time, or images."""
 
 DECISIONS = 10_000
@@ -75,6 +75,7 @@ def compare(
     policy: str = "sample",
     seed: int = 0,
     source: str = "",
+    episodes: int = BATCH,
 ) -> Compared:
     """Play a task until enough decisions are compared, or two differ.
 
@@ -89,6 +90,7 @@ def compare(
     policy: one of :data:`host.backend.POLICIES`.
     seed: starts of the episodes, and nonces.
     source: of images; see :class:`host.settings.Classify`.
+    episodes: how many are played at a time.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def compare(
         batches = _classify(decide, images, total)
     else:
         total = decisions or DECISIONS
-        batches = _play(decide, task, total, seed)
+        batches = _play(decide, task, min(episodes, total), total, seed)
     case = None
     began = time.perf_counter()
     with tqdm(total=total, unit="dec", disable=not sys.stderr.isatty()) as bar:
@@ -146,24 +148,24 @@ def _classify(decide: Callable[[Array], object], images: NDArray[np.uint8], tota
         yield len(chosen)
 
 
-def _play(decide: Callable[[Array], NDArray[np.int64]], task: Task, total: int, seed: int) -> Iterator[int]:
-    """Play many episodes at a time; yields the sizes of the batches."""
+def _play(decide: Callable[[Array], NDArray[np.int64]], task: Task, count: int, total: int, seed: int) -> Iterator[int]:
+    """Play ``count`` episodes at a time; yields the sizes of the batches."""
     with contextlib.ExitStack() as closing:
-        envs = [closing.enter_context(contextlib.closing(task.make())) for _ in range(min(BATCH, total))]
-        episodes = np.zeros(len(envs), dtype=np.int64)
+        envs = [closing.enter_context(contextlib.closing(task.make())) for _ in range(count)]
+        episodes = np.zeros(count, dtype=np.int64)
 
         def reset(number: int) -> Array:
             start = environment_seed(seed, Purpose.PLAY, number, int(episodes[number]))
             episodes[number] += 1
             return np.asarray(envs[number].reset(seed=start)[0], dtype=np.float64)
 
-        obs = np.stack([reset(number) for number in range(len(envs))])
+        obs = np.stack([reset(number) for number in range(count)])
         done = 0
         while done < total:
-            count = min(len(envs), total - done)
-            for number, action in enumerate(decide(obs[:count])):
+            deciding = min(count, total - done)
+            for number, action in enumerate(decide(obs[:deciding])):
                 obs[number], _, terminated, truncated, _ = envs[number].step(int(action))
                 if terminated or truncated:
                     obs[number] = reset(number)
-            done += count
-            yield count
+            done += deciding
+            yield deciding

@@ -7,17 +7,25 @@ import json
 from pathlib import Path
 
 from golden.errors import SvpgError
+from hdl.options import CoreOptions
 from host.commands import play
 from host.commands.report import Report, two_columns
+from host.lockstep import compare
 from host.run import RunFolder
 from host.settings import RunConfig
 from host.tasks import get_task
 from host.training import extended
 from host.training import train as train_run
 
+MULTIPLIERS = 72
+"""Multipliers of the hardware that plays."""
+
+LOCKSTEP_DECISIONS = 2000
+"""Ten episodes of a policy that holds the pole."""
+
 
 def run(arguments: argparse.Namespace) -> Report:
-    """Train the pendulum on golden, play it greedily, leave a curve and an animation.
+    """Train the pendulum on golden, play it greedily, leave a curve and an animation; then play it on the RTL as well.
 
     A demo that was interrupted goes on; one that is done is played again.
     """
@@ -34,6 +42,15 @@ def run(arguments: argparse.Namespace) -> Report:
             run=path, backend=None, episodes=10, seed=0, gif=path / "pendulum.gif", policy="greedy", environment=[]
         )
     ).data
+    compared = compare(
+        task,
+        config.settings.network,
+        RunFolder(path).parameters(),
+        CoreOptions.within(config.settings.network, MULTIPLIERS),
+        LOCKSTEP_DECISIONS,
+        "greedy",
+        episodes=10,
+    )
     data = {
         "run": str(path),
         "solved": result.solved,
@@ -42,6 +59,12 @@ def run(arguments: argparse.Namespace) -> Report:
         "seconds": round(result.seconds, 3),
         "best_validation": result.best_validation,
         "play": played,
+        "lockstep": {
+            "decisions": compared.decisions,
+            "mismatches": compared.mismatches,
+            "cycles_per_decision": compared.cycles,
+            "decisions_per_s": round(compared.decisions / compared.seconds, 1),
+        },
     }
     rows = {
         "task": task.title,
@@ -52,7 +75,9 @@ def run(arguments: argparse.Namespace) -> Report:
         "best validation": f"{result.best_validation:.1f} of 200",
         "greedy play": f"{played['mean_return']:.1f} ± {played['std_return']:.1f} over {played['episodes']} episodes",
         "decisions per second": f"{played['decisions_per_s']:.0f}",
+        "hardware (RTL) beside it": f"{compared.decisions} decisions, {compared.mismatches} differ",
+        "cycles per decision": f"{compared.cycles:.1f}",
         "learning curve": path / "curve.png",
         "animation": path / "pendulum.gif",
     }
-    return Report(data, two_columns(rows), status=0 if result.solved else 1)
+    return Report(data, two_columns(rows), status=int(not result.solved or compared.mismatches > 0))
