@@ -17,6 +17,7 @@ SHORTER = {
     "train": ["--episodes", "3"],
     "bench": ["pendulum/infer-1", "--quick"],
     "play": ["--episodes", "2"],
+    "lockstep": ["--decisions", "200"],
 }
 """What the default test run adds to a command so that it ends soon."""
 
@@ -37,7 +38,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_command_runs_with_a_small_budget(empty_folder: Path) -> None:
     lines = commands()
-    assert {line[0] for line in lines} == {"info", "train", "play", "infer", "bench", "study"}
+    assert {line[0] for line in lines} == {"info", "train", "play", "infer", "lockstep", "rtl", "bench", "study"}
     for line in lines:
         if line[0] != "study":
             assert main([*line, *SHORTER.get(line[0], [])]) == 0, line
