@@ -58,6 +58,11 @@ class Mutant:
     kind: str
     net: str
 
+    @property
+    def key(self) -> str:
+        """Its name within its netlist."""
+        return f"{self.cell}.{self.port}[{self.bit}] {self.kind}"
+
 
 def sites(netlist: Netlist) -> dict[str, list[tuple[Cell, str, int]]]:
     """Where mutants may sit, by module: cell, port, bit. Bits that are constants are none."""

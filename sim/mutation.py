@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,10 @@ END_NAMES = {
 """What is wrong with a mutant that gives no answer to compare."""
 
 
+CHANGES = "changes: "
+"""How the note of a survivor begins that changes behaviour too seldom to be seen."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """What notices a mutant.
@@ -81,12 +85,20 @@ class Outcome:
     found: what noticed it; ``None``: nothing did.
     excited: whether its bit has ever differed from what it should be.
     longer: of a survivor: what noticed it in a longer course.
+    note: of a survivor: why it survives, if somebody has found out; begins with :data:`CHANGES` if it changes
+        behaviour all the same.
     """
 
     mutant: Mutant
     found: Finding | None
     excited: bool
     longer: Finding | None = None
+    note: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is known to change behaviour."""
+        return bool(self.found or self.longer or self.note.startswith(CHANGES))
 
 
 @dataclass(frozen=True)
@@ -250,18 +262,27 @@ class Result:
 
     @property
     def missed(self) -> list[Outcome]:
-        """Those that only the longer course noticed: they change behaviour, so the course should have."""
-        return [outcome for outcome in self.outcomes if not outcome.found and outcome.longer]
+        """Those that the course did not notice although they change behaviour."""
+        return [outcome for outcome in self.outcomes if not outcome.found and outcome.changes]
 
     @property
     def silent(self) -> list[Outcome]:
-        """Those that nothing noticed."""
-        return [outcome for outcome in self.outcomes if not outcome.found and not outcome.longer]
+        """Those that change nothing, as far as is known."""
+        return [outcome for outcome in self.outcomes if not outcome.changes]
 
     @property
     def rate(self) -> float:
         """Share that the course noticed of those that are known to change behaviour."""
         return len(self.killed) / max(len(self.killed) + len(self.missed), 1)
+
+
+def explained(result: Result, notes: Mapping[str, str]) -> Result:
+    """A result with the notes on its survivors, by :attr:`sim.mutants.Mutant.key`."""
+    outcomes = [
+        outcome if outcome.found else dataclasses.replace(outcome, note=notes.get(outcome.mutant.key, ""))
+        for outcome in result.outcomes
+    ]
+    return dataclasses.replace(result, outcomes=outcomes)
 
 
 def check(course: Course, count: int, seed: int, progress: Callable[[], object] = lambda: None) -> Result:

@@ -9,18 +9,13 @@ from pathlib import Path
 
 from golden.errors import SvpgError
 from sim.mutants import Mutant
-from sim.mutation import LONGER, Outcome, Result
+from sim.mutation import CHANGES, LONGER, Outcome, Result
 
 NEVER = "its bit never had another value than it should"
 
 
-def key(mutant: Mutant) -> str:
-    """Name of a mutant within its netlist."""
-    return f"{mutant.cell}.{mutant.port}[{mutant.bit}] {mutant.kind}"
-
-
 def read_notes(path: Path) -> dict[str, dict[str, str]]:
-    """Why survivors survive, by digest of the netlist and :func:`key`; nothing if there is no such file.
+    """Why survivors survive, by digest of the netlist and :attr:`sim.mutants.Mutant.key`; nothing if there is no such file.
 
     Raises
     ------
@@ -89,16 +84,26 @@ def module_rows(results: Mapping[str, Result]) -> list[list[object]]:
     return rows
 
 
-def report(
-    results: Mapping[str, Result], devices: Mapping[str, str], notes: Mapping[str, Mapping[str, str]], command: str
-) -> str:
+def why(outcome: Outcome) -> str:
+    """Why a mutant survives."""
+    if outcome.longer:
+        reason = f"**missed**: the longer course finds it ({outcome.longer.part}, {outcome.longer.wrong})"
+    elif outcome.changes:
+        return f"**missed**: {outcome.note.removeprefix(CHANGES)}"
+    elif not outcome.excited:
+        reason = NEVER
+    else:
+        return outcome.note or "not explained yet"
+    return f"{reason}; {outcome.note}" if outcome.note else reason
+
+
+def report(results: Mapping[str, Result], devices: Mapping[str, str], command: str) -> str:
     """The whole document.
 
     Parameters
     ----------
     results: by name of the device.
     devices: what each device is.
-    notes: as :func:`read_notes` gives them.
     command: that makes it.
     """
     wrongs = Counter(
@@ -129,16 +134,11 @@ def report(
         SURVIVORS,
     ]
     for name, result in results.items():
-        rows = []
-        for number, outcome in enumerate(result.outcomes, 1):
-            if outcome.found:
-                continue
-            why = notes.get(result.netlist, {}).get(key(outcome.mutant), "")
-            if outcome.longer:
-                why = f"**missed**: the longer course finds it ({outcome.longer.part}, {outcome.longer.wrong})"
-            elif not outcome.excited:
-                why = f"{NEVER}{'; ' + why if why else ''}"
-            rows.append([*described(number, outcome), why or "not explained yet"])
+        rows = [
+            [*described(number, outcome), why(outcome)]
+            for number, outcome in enumerate(result.outcomes, 1)
+            if not outcome.found
+        ]
         sections += [f"### {name}", table(("number", "module", "place", "kind", "why"), rows) if rows else "None."]
     sections.append("## All mutants")
     for name, result in results.items():
@@ -161,8 +161,9 @@ by cocotb, word by word) until an answer is wrong. Every response word must be g
 cycles a batch of frames takes, those of the core without a mutant. A mutant that gives no answer is killed as well.
 
 Survivors go through a course {LONGER} times as long with other random numbers. One that shows there is *missed*: it
-changes behaviour and the regression lets it pass. The kill rate is killed / (killed + missed). One that shows nowhere
-is *silent*: as far as {LONGER} times the regression can tell, it changes nothing that can be seen from outside."""
+changes behaviour and the regression lets it pass. So is one that was found to change behaviour by looking at it. The
+others are *silent*: as far as {LONGER} times the regression can tell, they change nothing that is seen from outside.
+The kill rate is killed / (killed + missed)."""
 
 SURVIVORS = """\
 Why each is not seen. Explanations belong to one netlist (`docs/results/mutation.toml`) and vanish when it changes."""

@@ -23,8 +23,8 @@ from host.commands import mutate
 from sim import mutation
 from sim.bench.course import Course
 from sim.mutants import KINDS, Mutant, compile_mutants, insert, pick, sites
-from sim.mutation import Finding, Outcome, Regression, Result
-from sim.mutation_report import key, read_notes, report
+from sim.mutation import Finding, Outcome, Regression, Result, explained
+from sim.mutation_report import read_notes, report
 from sim.netlist import Netlist, flat_netlist, yosys
 
 TINY = Course(
@@ -186,10 +186,17 @@ def test_silent_mutants_do_not_count_and_missed_ones_do() -> None:
 def test_survivors_are_listed_with_their_explanation_as_long_as_it_is_of_this_netlist(tmp_path: Path) -> None:
     silent = result((VALUE, None), (None, None))
     notes = tmp_path / "mutation.toml"
-    for netlist, listed in (("abc", "nobody looks"), ("def", "not explained yet")):
-        notes.write_text(f'[{netlist}]\n"{key(silent.outcomes[1].mutant)}" = "nobody looks"\n')
-        text = report({"tiny": silent}, {"tiny": "a device"}, read_notes(notes), "svpg mutate")
-        assert f"| 2 | queue | `$add A[0]` (`queue.count [0]`) | one | {listed} |" in text
+    for netlist, note, listed in (
+        ("abc", "nobody looks", "nobody looks"),
+        ("def", "nobody looks", "not explained yet"),
+        ("abc", "changes: one bit in a million draws", "**missed**: one bit in a million draws"),
+    ):
+        notes.write_text(f'[{netlist}]\n"{silent.outcomes[1].mutant.key}" = "{note}"\n')
+        noted = explained(silent, read_notes(notes).get(silent.netlist, {}))
+        assert f"| 2 | queue | `$add A[0]` (`queue.count [0]`) | one | {listed} |" in report(
+            {"tiny": noted}, {"tiny": "a device"}, "svpg mutate"
+        )
+        assert noted.rate == (0.5 if "missed" in listed else 1.0)
     assert read_notes(tmp_path / "none.toml") == {}
     notes.write_text("[abc")
     with pytest.raises(SvpgError, match="not a readable file of notes"):

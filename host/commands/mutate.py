@@ -12,7 +12,7 @@ from golden.errors import SvpgError
 from golden.files import write_atomically
 from host.commands.report import Report, check_seed
 from sim.bench.course import PENDULUM, WIDE
-from sim.mutation import Result, check
+from sim.mutation import Result, check, explained
 from sim.mutation_report import SUMMARY, read_notes, report, summary_rows, table
 
 COURSES = {"wide": WIDE, "pendulum": PENDULUM}
@@ -38,10 +38,11 @@ def run(arguments: argparse.Namespace) -> Report:
     results: dict[str, Result] = {}
     with tqdm(total=len(names) * arguments.mutants, unit="mutant", disable=not sys.stderr.isatty()) as bar:
         for name in names:
-            results[name] = check(COURSES[name], arguments.mutants, arguments.seed, bar.update)
+            result = check(COURSES[name], arguments.mutants, arguments.seed, bar.update)
+            results[name] = explained(result, notes.get(result.netlist, {}))
     options = "".join(f" --device {name}" for name in arguments.device or ())
     command = f"svpg mutate --mutants {arguments.mutants} --seed {arguments.seed}{options}"
-    text = report(results, {name: DEVICES[name] for name in names}, notes, command)
+    text = report(results, {name: DEVICES[name] for name in names}, command)
     path = arguments.out / "mutation.md"
     write_atomically(path, lambda stream: stream.write(text.encode()))
     data: dict[str, Any] = {

@@ -140,7 +140,7 @@ class Course:
     def draw_at_edges(self) -> Iterator[Step]:
         """Draws on both sides of the edge between two winners, of one group after the other."""
         config, make = self.config, self.maker("edges")
-        frames = self.load(make, self.nets[-1] if self.policy else "small")
+        frames = self.load(make, "small")
         yield Step("edges", frames)
         golden = FrameServer(config)
         golden.exchange(np.array([word for words in frames for word in words]))
