@@ -8,8 +8,8 @@ from golden.config import DeviceConfig
 from hdl.assign import Assigner
 from sim.bench.run import run
 
-# A group of one full beat and one in part, and one of full beats only.
-UNEVEN = DeviceConfig(inputs=3, groups=3, group_size=5, actions=6, activity_frac=10)
+# Groups of full beats only, and one with a beat in part.
+UNEVEN = DeviceConfig(inputs=3, groups=3, group_size=6, actions=7, activity_frac=10)
 
 
 def check(config: DeviceConfig, lanes: int, groups: int, seed: int) -> None:

@@ -16,7 +16,8 @@ def check(inputs: int, obs_bits: int, decisions: int, seed: int) -> None:
 
 
 def test_observations_come_as_golden_goes_through_them() -> None:
-    check(inputs=9, obs_bits=12, decisions=40, seed=1)
+    # As many as need one bit more to count them than to number them.
+    check(inputs=8, obs_bits=12, decisions=40, seed=1)
 
 
 @pytest.mark.slow

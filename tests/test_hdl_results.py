@@ -9,8 +9,8 @@ from hdl.results import Results
 from sim.bench.designs import AllPorts
 from sim.bench.run import run
 
-# Groups of one full beat and one in part, probabilities of two words.
-UNEVEN = DeviceConfig(inputs=3, groups=3, group_size=5, actions=6, prob_frac=16)
+# Groups with a beat in part, all of them no power of two beats; probabilities of two words.
+UNEVEN = DeviceConfig(inputs=3, groups=3, group_size=5, actions=7, prob_frac=16)
 
 
 def check(config: DeviceConfig, lanes: int, decisions: int, seed: int) -> None:

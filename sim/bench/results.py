@@ -98,8 +98,10 @@ async def any_flow(dut: Any) -> None:
         await model.bench.reset()
         for _ in range(RUN["decisions"]):
             values = await model.store()
+            first = model.send(values, model.bench.rng.random() < 0.5) + len(model.words.cycles)
             model.send(values, model.bench.rng.random() < 0.5)
             await model.bench.finish(quiet=model.bench.rng.randrange(4))
+            assert model.sends.cycles[-1] >= model.words.cycles[first - 1], "started before the last word was taken"
 
 
 @cocotb.test()
