@@ -106,7 +106,7 @@ def ceiling(config: DeviceConfig, options: CoreOptions, row_words: int, passes: 
     if conditional:
         cycles += known.assign
     if config.start == "uniform":
-        cycles += 1 + all_beats(config, options.softmax_lanes)
+        cycles += all_beats(config, options.softmax_lanes)
     if policy != "greedy":
         cycles += draw_wait(config, options)
     return cycles
@@ -196,8 +196,7 @@ def courses(
     moves = [per_beat(before, then) for before, then in itertools.pairwise(after)]
     starts = per_beat(np.zeros_like(after[0]), after[0])
     jumps = [row[: hidden_beats(config, lanes)] for row in per_beat(result.q_raw, one_hot)]
-    low, high = config.spans[kernels.OBSERVATION]
-    observed = np.count_nonzero(obs, axis=1) * (high > low)
+    observed = np.count_nonzero(obs, axis=1)
     return [
         Course(
             observations=int(observed[row]),
@@ -440,7 +439,7 @@ class _Clockwork:
         if course.jump is not None:
             self._until_drawn()
             mover.start(course.jump, quiet=False, asks=True)
-            self._wanted, self._choice = self._action_ends, config.groups
+            self._wanted = self._action_ends
             self._until_outcome(assigning=True)
             while not self._cycle(sampling=True):
                 pass
