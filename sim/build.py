@@ -116,11 +116,16 @@ def write_verilog(component: wiring.Component, path: Path, name: str = TOP) -> N
     path.write_text(verilog.convert(component, name))
 
 
-def reuse_runtime(folder: Path, runtime: str) -> None:
-    """Copy Verilator's own objects, the same for every design, into a folder that is about to be compiled."""
-    if (CACHE / runtime).is_dir():
-        for item in (CACHE / runtime).iterdir():
-            shutil.copy(item, folder)
+def reuse_runtime(folder: Path, runtime: str) -> list[str]:
+    """Copy Verilator's own objects, the same for every design, into a folder that is about to be compiled.
+
+    Gives arguments of ``make`` that keep it from compiling them again: they are older than the makefile to come.
+    """
+    if not (CACHE / runtime).is_dir():
+        return []
+    for item in (CACHE / runtime).iterdir():
+        shutil.copy(item, folder)
+    return [f"--old-file={item.name}" for item in (CACHE / runtime).glob("*.o")]
 
 
 def keep_runtime(folder: Path, runtime: str) -> None:
@@ -133,23 +138,33 @@ def keep_runtime(folder: Path, runtime: str) -> None:
     cached(runtime, copy)
 
 
-class PortsRunner(Verilator):
-    """cocotb's runner for models that show it their ports and no signals inside, which halves them."""
+class ModelRunner(Verilator):
+    """cocotb's runner with arguments of ours.
+
+    Parameters
+    ----------
+    make_arguments: for the compilation.
+    all_signals: leave every signal visible to cocotb, not only the ports; it makes the model twice as large.
+    """
+
+    def __init__(self, make_arguments: list[str], all_signals: bool) -> None:
+        super().__init__()
+        self._make_arguments, self._all_signals = make_arguments, all_signals
 
     def _build_command(self) -> list[list[str]]:
-        verilate, *others = super()._build_command()
-        at = verilate.index("--public-flat-rw")
-        return [[*verilate[:at], "--public-depth", "1", *verilate[at + 1 :]], *others]
+        verilate, make = super()._build_command()
+        if not self._all_signals:
+            at = verilate.index("--public-flat-rw")
+            verilate[at : at + 1] = ["--public-depth", "1"]
+        return [verilate, [*make, *self._make_arguments]]
 
 
 def _compile(folder: Path, source: Path, waves: bool, runtime: str) -> None:
     """Verilate and compile in ``folder``."""
-    reuse_runtime(folder, runtime)
     log = folder / "build.log"
     # What is not visible may be optimised away, and then there are no waves of it.
-    runner = Verilator() if waves else PortsRunner()
-    environment = tools.environment()
-    with variables({**environment, "MAKEFLAGS": " ".join((environment["MAKEFLAGS"], *MAKE_SETTINGS))}):
+    runner = ModelRunner([*MAKE_SETTINGS, *reuse_runtime(folder, runtime)], all_signals=waves)
+    with variables(tools.environment()):
         try:
             runner.build(
                 sources=[source],

@@ -127,7 +127,7 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False, harnes
         write(source)
         work.mkdir()
         runtime = f"runtime-{digest(chain)}"
-        reuse_runtime(work, runtime)
+        kept = reuse_runtime(work, runtime)
         flags = " ".join((*COMPILER_FLAGS, *(["-DSVPG_WAVES"] if waves else [])))
         with variables(tools.environment()):
             _command(
@@ -139,9 +139,8 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False, harnes
                 *("-CFLAGS", flags, "-LDFLAGS", "-shared", "-o", str(folder / LIBRARY), str(source)),
                 *(str(path) for path in harness),
             )
-            _command(
-                work, log, "make", "-f", "Vtop.mk", "-j2", f"OPT_FAST={OPTIMISATION}", f"OPT_GLOBAL={OPTIMISATION}"
-            )
+            settings = (f"OPT_FAST={OPTIMISATION}", f"OPT_GLOBAL={OPTIMISATION}")
+            _command(work, log, "make", "-f", "Vtop.mk", "-j2", *settings, *kept)
         keep_runtime(work, runtime)
         _command(folder, log, "rm", "-r", str(work))
 

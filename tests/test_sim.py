@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +61,17 @@ def test_a_design_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert build.build(Inverter()) == first
     assert len(compiled) == 1 and "module top(" in compiled[0]
     assert [item.name for item in tmp_path.iterdir()] == [first.name]
+
+
+def test_verilators_own_objects_are_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = build.build(Inverter()).parent
+    for runtime in before.glob("runtime-*"):
+        shutil.copytree(runtime, tmp_path / runtime.name)
+    monkeypatch.setattr(build, "CACHE", tmp_path)
+    model = build.build(Inverter())
+    assert model.parent == tmp_path
+    log = (model / "build.log").read_text()
+    assert " -o top" in log and "verilated.cpp" not in log
 
 
 def test_a_compilation_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
