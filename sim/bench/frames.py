@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from golden.arguments import POLICIES
 from golden.config import DeviceConfig
+from golden.fixed import Format
 from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_GIVEN,
@@ -17,6 +18,7 @@ from golden.protocol import (
     LAST,
     POLICY_FLAGS,
     ROW_WORDS,
+    WORD_BITS,
     Command,
     Ints,
     Section,
@@ -102,6 +104,11 @@ def longer(words: Frame) -> Frame:
     return [*words[:-1], words[-1] & (LAST - 1), LAST]
 
 
+def beyond(number: Format) -> tuple[int, ...]:
+    """The nearest values outside of a signed format, as far as its words can hold them."""
+    return (number.low - 1, number.high + 1) if number.bits % WORD_BITS else ()
+
+
 class FrameMaker:
     """Random frames for one device.
 
@@ -139,7 +146,9 @@ class FrameMaker:
         activity = rng.random() < 0.7 if activity is None else activity
         flags = POLICIES[policy] | (FLAG_GIVEN if given else 0) | (FLAG_ACTIVITY if activity else 0)
         winners = {"given": [rng.randrange(config.group_size) for _ in range(config.groups)]} if given else {}
-        return frame(config, Command.INFER, flags, nonce=rng.getrandbits(63), obs=self.observation(), **winners)
+        return frame(
+            config, Command.INFER, flags, nonce=rng.getrandbits(64) - (1 << 63), obs=self.observation(), **winners
+        )
 
     def load(self) -> Frame:
         """Any weights the device takes into any word."""
@@ -187,6 +196,11 @@ class FrameMaker:
                 changed(words, row_at + 1, 0x8000),
                 changed(words, word_at, config.row_words),
             ]
+        for value in beyond(config.weight):
+            bias = [value] + [0] * (config.lanes - 1)
+            wrong.append(frame(config, Command.LOAD, Section.WEIGHT, row=config.sources, word=0, weights=bias))
+        for value in beyond(config.obs):
+            wrong.append(frame(config, Command.INFER, nonce=0, obs=[0] * (config.inputs - 1) + [value]))
         for words in (self.load(), self.read(), self.infer(), given):
             wrong += [cut(words), longer(words), [words[0] | LAST]]
         return wrong
