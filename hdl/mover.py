@@ -125,7 +125,7 @@ class Mover(wiring.Component):
                 pending.eq(Mux(reaches & ~job.quiet, moves, 0)),
                 base.eq(source),
                 source.eq(source + sum(beat.keep[lane] for lane in range(lanes))),
-                address.eq(Mux(address == final, 0, address + 1)),
+                address.eq(address + 1),
                 changed.eq(changed | moves.any()),
                 closing.eq(address == final),
             ]

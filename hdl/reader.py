@@ -134,15 +134,16 @@ class CommandReader(wiring.Component):
 
             accept(Mux(complete, wrong, Status.OK), complete & is_last & is_final, proceed)
 
-        row_words = Signal(range(config.row_words * config.lanes))
-        column = Signal.like(synapses.column)
+        # The table is asked a cycle ahead: `column` is that of the weight whose last word comes next, `present` that of
+        # the one in work.
+        column, present = Signal.like(synapses.column), Signal.like(synapses.column)
         lane = Signal(range(max(config.lanes, 2)))
         index = Signal(range(max(config.inputs, 2)))
         group = Signal(range(max(config.groups, 2)))
         quarter = Signal(range(NONCE_WORDS))
         wants_given = (job.flags & FLAG_GIVEN).any()
         m.d.comb += [synapses.row.eq(job.place.row), synapses.column.eq(column)]
-        m.d.sync += row_words.eq(column)
+        m.d.sync += present.eq(column)
 
         with m.FSM() as states:
             m.d.comb += self.commands.ready.eq(~states.ongoing("REQUEST"))
@@ -205,7 +206,7 @@ class CommandReader(wiring.Component):
                 words = words_of(config.weight_bits)
                 weight = value_of(words)
                 complete = taken & (part == words - 1)
-                m.d.comb += column.eq(row_words + complete)
+                m.d.comb += column.eq(present + complete)
                 with m.If(complete):
                     m.d.sync += job.place.weight.eq(
                         Cat(job.place.weight.as_value()[config.weight_bits :], weight[: config.weight_bits])

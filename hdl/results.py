@@ -138,7 +138,7 @@ class Results(wiring.Component):
                 with m.If(advance):
                     m.d.sync += index.eq(index + 1)
                     with m.If(index == config.groups):
-                        m.d.sync += [beat.eq(0), lane.eq(0), left.eq(config.actions - 1), part.eq(0)]
+                        m.d.sync += [beat.eq(0), left.eq(config.actions - 1)]
                         m.next = "PROBABILITIES"
             with m.State("PROBABILITIES"):
                 m.d.comb += [
