@@ -15,7 +15,7 @@ NEVER = "its bit never had another value than it should"
 
 
 def read_notes(path: Path) -> dict[str, dict[str, str]]:
-    """Why survivors survive, by digest of the netlist and :attr:`sim.mutants.Mutant.key`; nothing if there is no such file.
+    """Why survivors survive, by digest of the netlist and :attr:`sim.mutants.Mutant.key`; empty without such a file.
 
     Raises
     ------
