@@ -200,6 +200,11 @@ def pictures() -> dict[Path, str]:
     }
 
 
+def write(path: Path, text: str) -> None:
+    """Write a picture."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
 if __name__ == "__main__":
     for path, text in pictures().items():
-        write_atomically(path, lambda file, text=text: file.write(text.encode()))
+        write(path, text)
