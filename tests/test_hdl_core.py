@@ -101,8 +101,8 @@ def test_too_few_multipliers_are_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (CoreOptions(softmax_lanes=0), "give 1 to 64"),
-        (CoreOptions(softmax_lanes=65), "give 1 to 64"),
+        (CoreOptions(softmax_lanes=0), "give 1 to 69"),
+        (CoreOptions(softmax_lanes=70), "give 1 to 69"),
         (CoreOptions(rounds_per_cycle=3), "choose 1, 2, 4 or 20"),
     ],
 )
