@@ -44,12 +44,14 @@ class Step:
     frames: to send.
     ragged: offer and take words at random times.
     cut: reset after so many cycles, whatever has happened by then; ``None``: wait for the responses.
+    is_net: the frames load a whole net; those that load what is there already may be left out.
     """
 
     name: str
     frames: tuple[Frame, ...]
     ragged: bool = False
     cut: int | None = None
+    is_net: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,13 @@ class Course:
                 visited = self.config.obs.quantise(archive["visited_obs"][:500])
         return FrameMaker(self.config, random.Random(f"{self.seed} {part}"), visited)
 
-    def load(self, make: FrameMaker, net: str) -> tuple[Frame, ...]:
-        """``LOAD`` of a whole net."""
+    def load(self, net: str) -> tuple[Frame, ...]:
+        """``LOAD`` of a whole net, one of :attr:`nets`; the same in every part."""
         if net == "trained":
             assert self.policy is not None
             weight, bias = to_octaves(self.config, Parameters.load(Path(self.policy)))
         else:
-            weight, bias = random_parameters(self.config, make.rng, net)
+            weight, bias = random_parameters(self.config, random.Random(f"{self.seed} {net}"), net)
         return tuple(load_frames(self.config, np.asarray(weight, dtype=np.int64), np.asarray(bias, dtype=np.int64)))
 
     # --- parts ---------------------------------------------------------------------------------------------
@@ -101,14 +103,14 @@ class Course:
         """Decisions of every policy on every net; then the parameters are read back."""
         make = self.maker("decisions")
         for net in self.nets:
-            yield Step("decisions", self.load(make, net), ragged)
+            yield Step("decisions", self.load(net), ragged, is_net=True)
             yield Step("decisions", tuple(make.infer() for _ in range(self.decisions)), ragged)
         yield Step("decisions", tuple(read_frames(self.config)), ragged)
 
     def mix(self, ragged: bool = False) -> Iterator[Step]:
         """Right and wrong frames of all kinds; parameters are what golden's are."""
         make = self.maker("mixture")
-        yield Step("mixture", self.load(make, "small"), ragged)
+        yield Step("mixture", self.load("small"), ragged, is_net=True)
         frames = [make.wrong() if make.rng.random() < 0.5 else make.right() for _ in range(self.frames)]
         yield Step("mixture", tuple(frames), ragged)
         yield Step("mixture", tuple(read_frames(self.config)), ragged)
@@ -116,7 +118,7 @@ class Course:
     def refuse(self) -> Iterator[Step]:
         """One frame for each reason to refuse one, between decisions; nothing changes."""
         make = self.maker("refusals")
-        yield Step("refusals", self.load(make, "small"))
+        yield Step("refusals", self.load("small"), is_net=True)
         for words in make.refused():
             yield Step("refusals", (make.infer(), words, make.infer("greedy")))
         yield Step("refusals", tuple(read_frames(self.config)))
@@ -133,15 +135,15 @@ class Course:
             for word, lane in (divmod(int(column), config.lanes) for column in beside):
                 weights = [int(at == lane) for at in range(config.lanes)]
                 frames.append(frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, weights=weights))
-        yield Step("missing synapses", self.load(self.maker("missing synapses"), "small"))
+        yield Step("missing synapses", self.load("small"), is_net=True)
         yield Step("missing synapses", tuple(frames))
         yield Step("missing synapses", tuple(read_frames(config)))
 
     def draw_at_edges(self) -> Iterator[Step]:
         """Draws on both sides of the edge between two winners, of one group after the other."""
         config, make = self.config, self.maker("edges")
-        frames = self.load(make, "small")
-        yield Step("edges", frames)
+        frames = self.load("small")
+        yield Step("edges", frames, is_net=True)
         golden = FrameServer(config)
         golden.exchange(np.array([word for words in frames for word in words]))
         found = []
@@ -154,7 +156,7 @@ class Course:
     def cut(self) -> Iterator[Step]:
         """A reset at any moment of any transaction: the next one is right, parameters are still there."""
         make = self.maker("resets")
-        yield Step("resets", self.load(make, "small"))
+        yield Step("resets", self.load("small"), is_net=True)
         for _ in range(self.resets):
             words = make.rng.choice((make.infer, make.infer, make.read, make.info, make.wrong))()
             # A wrong frame that is right after all would change parameters or not, as time allows.
@@ -167,7 +169,7 @@ class Course:
     def cut_loads(self, count: int = 5) -> Iterator[Step]:
         """Whatever part of a ``LOAD`` was taken before a reset, the word is what it was."""
         make = self.maker("cut loads")
-        yield Step("cut loads", self.load(make, "small"))
+        yield Step("cut loads", self.load("small"), is_net=True)
         for _ in range(count):
             words = make.load()
             yield Step("cut loads", (words,), cut=make.rng.randrange(1, len(words)))

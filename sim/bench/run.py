@@ -18,6 +18,9 @@ from sim.build import CACHE, TOP, build, tail, waves_wanted
 
 ROOT = Path(__file__).resolve().parents[2]
 
+ASSERTIONS = "sim/bench/*.py"
+"""Where failed assertions show their values; cocotb would prepare every module that is imported, for seconds."""
+
 _PARAMETERS = "SVPG_BENCH"
 
 
@@ -57,7 +60,7 @@ def run(component: wiring.Component, bench: str, **parameters: Any) -> None:
                 build_dir=model,
                 test_dir=folder,
                 results_xml=str(results),
-                extra_env={_PARAMETERS: json.dumps(plain)},
+                extra_env={_PARAMETERS: json.dumps(plain), "COCOTB_REWRITE_ASSERTION_FILES": ASSERTIONS},
                 waves=waves,
                 log_file=log,
             )

@@ -17,6 +17,9 @@ from cocotb.triggers import Timer
 
 from sim.bench.codec import Codec
 
+STEP = Timer(1, "step")
+"""Until what was written has worked."""
+
 Flow = Iterator[bool]
 """Whether a driver offers the next payload, or a monitor is ready, in each cycle."""
 
@@ -45,12 +48,29 @@ class Gate(Iterator[bool]):
         return self.open
 
 
+class Pin:
+    """An input of the design, written when it changes: a write costs more than anything else in a cycle."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self.forget()
+
+    def forget(self) -> None:
+        """Write the next value in any case: someone else may have written meanwhile."""
+        self._value = -1
+
+    def set(self, value: int) -> None:
+        """Write a value."""
+        if value != self._value:
+            self._handle.value = self._value = value
+
+
 class Source:
     """Drives one input stream. Holds ``valid`` and the payload until the transfer; random payload while idle."""
 
     def __init__(self, dut: Any, name: str, codec: Codec, flow: Flow, rng: random.Random) -> None:
-        self._valid, self._ready = getattr(dut, f"{name}__valid"), getattr(dut, f"{name}__ready")
-        self._payload, self._codec, self._flow, self._rng = getattr(dut, f"{name}__payload"), codec, flow, rng
+        self._valid, self._ready = Pin(getattr(dut, f"{name}__valid")), getattr(dut, f"{name}__ready")
+        self._payload, self._codec, self._flow, self._rng = Pin(getattr(dut, f"{name}__payload")), codec, flow, rng
         self._waiting: deque[int] = deque()
         self._offered = False
         self.name = name
@@ -66,6 +86,12 @@ class Source:
         self._waiting.clear()
         self._offered = False
 
+    def rest(self) -> None:
+        """Offer nothing in this cycle."""
+        self._valid.forget()
+        self._payload.forget()
+        self._valid.set(0)
+
     @property
     def pending(self) -> int:
         """Payloads that have not been taken."""
@@ -74,8 +100,8 @@ class Source:
     def drive(self) -> None:
         """Set the stream's signals for this cycle."""
         self._offered = bool(self._waiting) and (self._offered or next(self._flow))
-        self._valid.value = int(self._offered)
-        self._payload.value = self._waiting[0] if self._offered else self._rng.getrandbits(self._codec.width)
+        self._valid.set(int(self._offered))
+        self._payload.set(self._waiting[0] if self._offered else self._rng.getrandbits(self._codec.width))
 
     def sample(self, cycle: int) -> None:
         """Note a transfer."""
@@ -96,7 +122,7 @@ class Sink:
     def __init__(
         self, dut: Any, name: str, codec: Codec, flow: Flow, view: Callable[[Any], Any] = lambda value: value
     ) -> None:
-        self._valid, self._ready = getattr(dut, f"{name}__valid"), getattr(dut, f"{name}__ready")
+        self._valid, self._ready = getattr(dut, f"{name}__valid"), Pin(getattr(dut, f"{name}__ready"))
         self._payload, self._codec, self._flow = getattr(dut, f"{name}__payload"), codec, flow
         self._view = view
         self._expected: deque[Any] = deque()
@@ -119,6 +145,11 @@ class Sink:
         self._checks = True
         self._held = None
 
+    def rest(self) -> None:
+        """Take nothing in this cycle."""
+        self._ready.forget()
+        self._ready.set(0)
+
     @property
     def pending(self) -> int:
         """Payloads that have not come."""
@@ -127,7 +158,7 @@ class Sink:
     def drive(self) -> None:
         """Set ``ready`` for this cycle."""
         self._taking = next(self._flow)
-        self._ready.value = int(self._taking)
+        self._ready.set(int(self._taking))
 
     def sample(self, cycle: int) -> None:
         """Check the stream in this cycle."""
@@ -204,16 +235,14 @@ class Bench:
     async def reset(self) -> None:
         """Two cycles of reset, nothing offered; counts cycles from here."""
         dut = self.dut
-        for stream in self._sources:
-            stream._valid.value = 0
-        for monitor in self._sinks:
-            monitor._ready.value = 0
+        for stream in self._streams:
+            stream.rest()
         dut.rst.value = 1
         for _ in range(2):
             dut.clk.value = 0
-            await Timer(1, "step")
+            await STEP
             dut.clk.value = 1
-            await Timer(1, "step")
+            await STEP
         dut.rst.value = 0
         self.cycle = 0
 
@@ -227,13 +256,13 @@ class Bench:
                 stream.drive()
             for drive in self._drives:
                 drive()
-            await Timer(1, "step")
+            await STEP
             for stream in streams:
                 stream.sample(self.cycle)
             for sample in self._samples:
                 sample(self.cycle)
             clock.value = 1
-            await Timer(1, "step")
+            await STEP
             self.cycle += 1
 
     def _state(self) -> str:
