@@ -213,7 +213,7 @@ PENDULUM = Course(
     CoreOptions.within(PENDULUM_CONFIG, multipliers=72),
     decisions=25,
     frames=40,
-    resets=10,
+    resets=50,
     seed=1,
     policy=str(POLICY),
 )
@@ -237,7 +237,7 @@ WIDE = Course(
     CoreOptions(softmax_lanes=2, rounds_per_cycle=4, in_logic=True),
     decisions=25,
     frames=60,
-    resets=20,
+    resets=100,
     seed=2,
 )
 """Rows of several words with a group across their boundaries, values of two words, a uniform start, no way around."""
