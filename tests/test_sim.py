@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,9 @@ from amaranth import Module, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from golden.config import DeviceConfig
 from golden.errors import SvpgError
+from hdl.assign import Assigner
 from sim import build, tools
 from sim.bench.codec import Codec
 from sim.bench.run import BenchError, run
@@ -85,6 +88,48 @@ def test_a_compilation_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch
 def test_a_bench_that_fails_is_an_error() -> None:
     with pytest.raises(BenchError, match="no_such_bench"):
         run(Inverter(), "sim.bench.no_such_bench")
+
+
+def test_a_bench_that_fails_says_what_and_how_to_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The bench of another component: it cannot even find its streams.
+    monkeypatch.setenv("COCOTB_TEST_FILTER", "any_flow")
+    config = DeviceConfig(inputs=1, groups=1, group_size=2, actions=2)
+    with pytest.raises(BenchError, match="groups__valid") as caught:
+        run(Inverter(), "sim.bench.assign", config=config, lanes=1, groups=1, seed=1)
+    *_, last = str(caught.value).splitlines()
+    test = "tests/test_sim.py::test_a_bench_that_fails_says_what_and_how_to_see_it"
+    assert str(caught.value).startswith("sim.bench.assign: any_flow failed\n")
+    assert last.endswith(f"SVPG_WAVES=1 COCOTB_TEST_FILTER=any_flow .venv/bin/python -m pytest -m '' '{test}'")
+
+
+def test_a_filter_that_leaves_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COCOTB_TEST_FILTER", "no such test")
+    config = DeviceConfig(inputs=1, groups=1, group_size=2, actions=2)
+    with pytest.raises(BenchError, match="no test has run"):
+        run(Inverter(), "sim.bench.assign", config=config, lanes=1, groups=1, seed=1)
+
+
+# --- waves ---------------------------------------------------------------------------------------------
+
+
+def test_waves_are_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    try:
+        tools.check_system(waves=True)
+    except SvpgError as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("SVPG_WAVES", "1")
+    monkeypatch.setenv("COCOTB_TEST_FILTER", "every_assignment")
+    monkeypatch.setattr("sim.bench.run.CACHE", tmp_path)
+    config = DeviceConfig(inputs=1, groups=1, group_size=2, actions=2)
+    run(Assigner(config, lanes=1), "sim.bench.assign", config=config, lanes=1, groups=1, seed=1)
+    (wave,) = (tmp_path / "waves").iterdir()
+    assert wave.name.startswith("assign-") and wave.suffix == ".fst"
+    # FST: a header block of 329 bytes, first and last time at 9 and 17, number of signals at 49.
+    kind, size, first, last, signals = struct.unpack_from(">BQQQ24xQ", wave.read_bytes())
+    ports = 8
+    # 2 cycles of reset, 16 beats, 50 cycles in which nothing may come; 2 steps each.
+    assert (kind, size, first) == (0, 329, 0) and last >= 2 * (2 + 16 + 50) - 1
+    assert signals > 2 * ports, "signals inside are recorded too"
 
 
 # --- payloads ------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from amaranth.lib import wiring
-from cocotb_tools.runner import get_results, get_runner
+from cocotb_tools.runner import get_runner
 
 from golden.config import DeviceConfig
 from sim.build import CACHE, TOP, build, tail, waves_wanted
@@ -25,13 +26,31 @@ _PARAMETERS = "SVPG_BENCH"
 
 
 class BenchError(AssertionError):
-    """A bench found a fault; the message is the end of its log."""
+    """A bench found a fault; the message tells where, and how to see it again."""
+
+
+def _failure(results: Path) -> str:
+    """What the first test that failed has found, and how to run it alone with waves; empty if all is well."""
+    cases = list(ElementTree.parse(results).iter("testcase"))
+    if not cases:
+        return "no test has run"
+    failed = [case for case in cases if case.find("failure") is not None]
+    if not failed:
+        return ""
+    names = [str(case.get("name")) for case in failed]
+    # The test that is running, with its phase behind a space.
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    return (
+        f"{', '.join(names)} failed\n{failed[0].findtext('failure')}\n"
+        f"once more, with waves: SVPG_WAVES=1 COCOTB_TEST_FILTER={names[0]} .venv/bin/python -m pytest -m '' '{test}'"
+    )
 
 
 def run(component: wiring.Component, bench: str, **parameters: Any) -> None:
     """Build a component and run every test of a bench module on it.
 
-    With ``SVPG_WAVES=1`` in the environment, waveforms go to ``build/sim/waves/BENCH-NUMBER.fst``.
+    With ``SVPG_WAVES=1`` in the environment, waveforms go to ``build/sim/waves/BENCH-DESIGN-NUMBER.fst``, where DESIGN
+    tells compiled models apart; ``COCOTB_TEST_FILTER`` is a pattern for the names of the tests to run.
 
     Parameters
     ----------
@@ -43,6 +62,7 @@ def run(component: wiring.Component, bench: str, **parameters: Any) -> None:
     ------
     BenchError: a test of the bench failed, or there was none.
     """
+    __tracebackhide__ = True
     waves = waves_wanted()
     model = build(component, waves)
     # The simulator runs elsewhere and takes over this path, which may name the working directory.
@@ -64,15 +84,16 @@ def run(component: wiring.Component, bench: str, **parameters: Any) -> None:
                 waves=waves,
                 log_file=log,
             )
-            tests, failures = get_results(results)
         except (RuntimeError, SystemExit) as error:
-            raise BenchError(f"{bench}: {error}\n{tail(log)}") from error
+            # Under pytest the runner stops by itself when a test has failed.
+            if not results.exists():
+                raise BenchError(f"{bench}: {error}\n{tail(log)}") from error
         finally:
             for number, wave in enumerate(sorted(folder.glob("*.fst"))):
                 (CACHE / "waves").mkdir(parents=True, exist_ok=True)
                 shutil.move(wave, CACHE / "waves" / f"{bench.rpartition('.')[2]}-{model.name[:8]}-{number}.fst")
-        if failures or not tests:
-            raise BenchError(f"{bench}: {failures} of {tests} tests failed\n{tail(log)}")
+        if failure := _failure(results):
+            raise BenchError(f"{bench}: {failure}")
 
 
 def parameters() -> dict[str, Any]:

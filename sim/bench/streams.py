@@ -14,6 +14,7 @@ from typing import Any
 
 from amaranth.lib import wiring
 from cocotb.triggers import Timer
+from cocotb.utils import get_sim_time
 
 from sim.bench.codec import Codec
 
@@ -257,10 +258,14 @@ class Bench:
             for drive in self._drives:
                 drive()
             await STEP
-            for stream in streams:
-                stream.sample(self.cycle)
-            for sample in self._samples:
-                sample(self.cycle)
+            try:
+                for stream in streams:
+                    stream.sample(self.cycle)
+                for sample in self._samples:
+                    sample(self.cycle)
+            except AssertionError as error:
+                error.add_note(f"In the waveform that is at {get_sim_time('step')} ps.")
+                raise
             clock.value = 1
             await STEP
             self.cycle += 1
