@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -26,7 +27,7 @@ from sim.bench.course import Course, Step
 from sim.bench.coverage import Coverage
 from sim.bench.frames import Frame, load_frames
 from sim.bench.run import parameters
-from sim.bench.streams import Bench, Flow
+from sim.bench.streams import Bench, Flow, steady
 from sim.build import CACHE
 
 RUN = parameters()
@@ -119,10 +120,18 @@ class Model:
                 self.source.send(*(as_payload(word) for words in step.frames for word in words))
                 with self.sink.unchecked():
                     await self.bench.step(step.cut)
+                self._note_reset(step)
                 self.source.forget()
                 await self.reset()
                 self.responses = [[]]
             self.bench.cycle = 0
+
+    def _note_reset(self, step: Step) -> None:
+        """Tell the coverage what a reset is about to interrupt."""
+        (command,) = step.frames
+        # The device that answers is another one: commands that are cut change nothing.
+        answer = FrameServer(CONFIG).exchange(np.array(command, dtype=np.uint32))
+        COVERAGE.sees_reset(self.source.pending, self.sink.unchecked_transfers, answer.size)
 
     async def finish(self) -> None:
         """Until all is answered."""
@@ -198,6 +207,19 @@ async def a_load_cut_by_reset_changes_nothing(dut: Any) -> None:
     model = Model(dut)
     await model.reset()
     await model.follow(COURSE.cut_loads())
+
+
+@cocotb.test()
+async def a_long_wait_does_no_harm(dut: Any) -> None:
+    """A frame that stops in the middle, and responses that nobody takes, for thousands of cycles."""
+    long, soon = [False] * 3000, [True] * 7
+    for commands, responses in ((itertools.chain(soon, long, steady()), None), (None, itertools.chain(long, steady()))):
+        model = Model(dut, commands, responses)
+        await model.reset()
+        make = model.make
+        model.send(make.infer(), make.info(), make.load(), make.wrong(), make.read(), make.infer("conditional"))
+        await model.finish()
+        assert model.bench.cycle > 3000
 
 
 @cocotb.test()

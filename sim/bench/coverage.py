@@ -32,6 +32,9 @@ REFUSALS = {
 }
 """What each command can be refused for."""
 
+RESETS = ("a command", "the work", "a response")
+"""What a reset can interrupt."""
+
 
 class Coverage:
     """Counts how often each point has been seen.
@@ -69,6 +72,16 @@ class Coverage:
             yield "passes: fixed point earlier"
         yield from ("winner first in its group", "winner last in its group")
         yield from ("activity 0", "activity 1", "action probability 1")
+        yield from (f"reset in {state}" for state in RESETS)
+
+    def sees_reset(self, left: int, answered: int, answer: int) -> None:
+        """Note a reset: words of the command that are left, words of its response that have come and all there are."""
+        if left:
+            self.seen[f"reset in {RESETS[0]}"] += 1
+        elif not answered:
+            self.seen[f"reset in {RESETS[1]}"] += 1
+        elif answered < answer:
+            self.seen[f"reset in {RESETS[2]}"] += 1
 
     def sees(self, command: list[int], answer: list[int]) -> None:
         """Note a command frame and golden's answer, words with marks."""

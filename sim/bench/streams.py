@@ -131,6 +131,8 @@ class Sink:
         self._taking = False
         self._checks = True
         self.name = name
+        self.unchecked_transfers = 0
+        """Payloads taken while anything may come, the last time."""
         self.cycles: list[int] = []
         """Cycle of every transfer."""
 
@@ -142,6 +144,7 @@ class Sink:
     def unchecked(self) -> Iterator[None]:
         """For a while anything may come; afterwards the design has to be reset."""
         self._checks = False
+        self.unchecked_transfers = 0
         yield
         self._checks = True
         self._held = None
@@ -164,6 +167,7 @@ class Sink:
     def sample(self, cycle: int) -> None:
         """Check the stream in this cycle."""
         if not self._checks:
+            self.unchecked_transfers += int(self._taking and self._valid.value == 1)
             return
         if self._valid.value != 1:
             assert self._held is None, f"{self.name}: an offer was withdrawn in cycle {cycle}"
