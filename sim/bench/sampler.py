@@ -80,3 +80,20 @@ async def throughput(dut: Any) -> None:
             feed(bench, beats, choices, winners, size)
         await bench.finish()
         assert beats.cycles[-1] - beats.cycles[0] == len(beats.cycles) - 1, size
+
+
+@cocotb.test()
+async def reset_in_the_middle(dut: Any) -> None:
+    """A reset at any moment drops the groups in work, half of one included; the next are right."""
+    for cycles in range(1, 12):
+        for is_cut in (True, False):
+            bench = Bench(dut, COMPONENT, f"{RUN['seed']} {cycles}")
+            beats, choices, winners = bench.source("beats"), bench.source("choices"), bench.sink("winners")
+            await bench.reset()
+            for _ in range(cycles):
+                feed(bench, beats, choices, winners, largest_group(CONFIG) if is_cut else None)
+            if is_cut:
+                with winners.unchecked():
+                    await bench.step(cycles)
+            else:
+                await bench.finish()

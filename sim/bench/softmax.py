@@ -80,3 +80,22 @@ async def throughput(dut: Any) -> None:
         await bench.finish()
         for stream in (source, sink):
             assert stream.cycles[-1] - stream.cycles[0] == len(stream.cycles) - 1, (stream.name, size)
+
+
+@cocotb.test()
+async def reset_in_the_middle(dut: Any) -> None:
+    """A reset at any moment drops the groups in work, half of one included; the next are right."""
+    for cycles in range(1, 2 * COMPONENT.latency):
+        bench = Bench(dut, COMPONENT, f"{RUN['seed']} {cycles}")
+        source, sink = bench.source("beats"), bench.sink("results")
+        await bench.reset()
+        for _ in range(cycles):
+            feed_random(bench, source, sink, largest_group(CONFIG))
+        with sink.unchecked():
+            await bench.step(cycles)
+        bench = Bench(dut, COMPONENT, f"{RUN['seed']} {cycles}")
+        source, sink = bench.source("beats"), bench.sink("results")
+        await bench.reset()
+        for _ in range(3):
+            feed_random(bench, source, sink)
+        await bench.finish()

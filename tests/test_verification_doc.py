@@ -1,0 +1,26 @@
+"""docs/verification.md names the benches and the points that there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sim.bench.course import PENDULUM
+from sim.bench.coverage import Coverage
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
+
+
+def test_every_bench_is_listed() -> None:
+    benches = [path.stem for path in (ROOT / "sim" / "bench").glob("*.py") if "@cocotb.test" in path.read_text()]
+    assert re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE) == sorted(benches)
+    tests = [path.stem.removeprefix("test_hdl_") for path in (ROOT / "tests").glob("test_hdl_*.py")]
+    assert sorted([*tests, "speed"]) == sorted(benches)
+
+
+def test_every_point_of_the_coverage_is_listed() -> None:
+    block = TEXT.partition("<!-- coverage -->")[2].partition("<!-- /coverage -->")[0]
+    points = [(int(count), point) for count, point in re.findall(r"^ *(\d+)  (.+)$", block, re.MULTILINE)]
+    assert [point for _, point in points] == Coverage(PENDULUM.config).points
+    assert all(count for count, _ in points)
