@@ -5,10 +5,12 @@ All raise :class:`SvpgError` and change nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden import kernels
+from golden import kernels, plasticity
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
 from golden.fixed import Format
@@ -23,6 +25,54 @@ POLICIES = {
     "greedy": kernels.POLICY_GREEDY,
     "conditional": kernels.POLICY_CONDITIONAL,
 }
+
+RULES = {
+    "published": plasticity.RULE_PUBLISHED,
+    "conditional": plasticity.RULE_CONDITIONAL,
+    "contrastive": plasticity.RULE_CONTRASTIVE,
+}
+
+OPTIMISERS = {
+    "sgd": plasticity.OPTIMISER_SGD,
+    "rmsprop": plasticity.OPTIMISER_RMSPROP,
+    "sign": plasticity.OPTIMISER_SIGN,
+}
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Arguments of ``APPLY``.
+
+    Parameters
+    ----------
+    optimiser: ``sgd``, ``rmsprop`` (shift only) or ``sign`` (with a dead zone).
+    mean_shift: the accumulators are divided by 2**mean_shift.
+    rate, obs_rate: learning rates 2**-rate of the recurrent rows and biases, and of the observation rows.
+    decay: second moments follow with weight 2**-decay (rmsprop).
+    floor: second moments count as at least 2**-floor (rmsprop).
+    grid: the gradient is rounded to multiples of 2**-grid, zero takes no step (sign).
+    """
+
+    optimiser: str
+    mean_shift: int
+    rate: int
+    obs_rate: int
+    decay: int = 7
+    floor: int = 20
+    grid: int = 10
+
+
+def apply_limits(config: DeviceConfig, optimiser: str) -> dict[str, tuple[int, int]]:
+    """Smallest and largest value of each argument of ``APPLY`` but the optimiser."""
+    highest_rate = config.weight_frac if optimiser == "sign" else 20
+    return {
+        "mean_shift": (0, 20),
+        "rate": (-4, highest_rate),
+        "obs_rate": (-4, highest_rate),
+        "decay": (0, 15),
+        "floor": (0, config.moment_frac),
+        "grid": (0, config.acc_frac),
+    }
 
 
 def section_format(config: DeviceConfig, section: str) -> Format:
@@ -101,6 +151,47 @@ def check_infer(
     if policy != "conditional":
         raise SvpgError(f"INFER: hidden winners can be given with policy 'conditional' only, not {policy!r}")
     return obs, nonce, check_winners(config, given, batch, hidden_only=True)
+
+
+def check_learn(
+    config: DeviceConfig, obs: ArrayLike, winners: ArrayLike, modulator: ArrayLike, rule: str
+) -> tuple[Ints, Ints, Ints]:
+    """Observations, winners and modulators of a batch of ``LEARN``, contiguous.
+
+    Raises
+    ------
+    SvpgError: wrong shapes or values.
+    """
+    obs = check_obs(config, obs)
+    batch = obs.shape[0]
+    winners = check_winners(config, winners, batch, hidden_only=False)
+    modulator = as_integers("modulator", modulator)
+    number_format = config.modulator
+    if modulator.shape != (batch,):
+        raise SvpgError(f"LEARN: modulator has shape {modulator.shape}, expected {(batch,)}")
+    if batch and (modulator.min() < number_format.low or modulator.max() > number_format.high):
+        raise SvpgError(f"LEARN: modulators lie outside {number_format.low}..{number_format.high}; saturate them")
+    if rule not in RULES:
+        raise SvpgError(f"LEARN: rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
+    return obs, winners, modulator
+
+
+def check_apply(config: DeviceConfig, arguments: Apply) -> None:
+    """Arguments of an ``APPLY``.
+
+    Raises
+    ------
+    SvpgError: unknown optimiser, or an argument out of range.
+    """
+    if arguments.optimiser not in OPTIMISERS:
+        raise SvpgError(
+            f"APPLY: optimiser {arguments.optimiser!r} is unknown to the device; choose one of {', '.join(OPTIMISERS)}"
+        )
+    for name, (low, high) in apply_limits(config, arguments.optimiser).items():
+        if not low <= getattr(arguments, name) <= high:
+            raise SvpgError(
+                f"APPLY: {name} = {getattr(arguments, name)} is out of range; give an integer from {low} to {high}"
+            )
 
 
 def check_obs(config: DeviceConfig, obs: ArrayLike) -> Ints:

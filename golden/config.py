@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from golden.errors import SvpgError
 from golden.fixed import Format
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """Version of docs/numerics.md; changes when any output bit of any transaction may change."""
 
 REMOVABLE = {
@@ -230,8 +230,8 @@ class DeviceConfig:
 
     @property
     def modulator(self) -> Format:
-        """Reward modulator M."""
-        return Format("modulator", self.modulator_bits, self.modulator_frac)
+        """Reward modulator M; symmetric, so that its product with an activity fits the sum of their bits."""
+        return Format("modulator", self.modulator_bits, self.modulator_frac, symmetric=True)
 
     @property
     def accumulator(self) -> Format:

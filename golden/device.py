@@ -12,25 +12,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from golden import kernels, plasticity
-from golden.arguments import POLICIES, as_integers, check_infer, check_load, check_obs, check_read, check_winners
-from golden.arguments import SECTIONS as SECTIONS
+from golden.arguments import (
+    OPTIMISERS,
+    POLICIES,
+    RULES,
+    Apply,
+    check_apply,
+    check_infer,
+    check_learn,
+    check_load,
+    check_read,
+)
 from golden.arguments import section_format as format_of
 from golden.config import CONTRACT_VERSION, DeviceConfig
-from golden.errors import SvpgError
 from golden.fixed import Format
 
 Ints = NDArray[np.int64]
-
-RULES = {
-    "published": plasticity.RULE_PUBLISHED,
-    "conditional": plasticity.RULE_CONDITIONAL,
-    "contrastive": plasticity.RULE_CONTRASTIVE,
-}
-OPTIMISERS = {
-    "sgd": plasticity.OPTIMISER_SGD,
-    "rmsprop": plasticity.OPTIMISER_RMSPROP,
-    "sign": plasticity.OPTIMISER_SIGN,
-}
 
 
 @dataclass
@@ -69,29 +66,6 @@ class Learning:
     events: Ints
     row_words: Ints
     learn_words: Ints
-
-
-@dataclass(frozen=True)
-class Apply:
-    """Arguments of ``APPLY``.
-
-    Parameters
-    ----------
-    optimiser: ``sgd``, ``rmsprop`` (shift only) or ``sign`` (with a dead zone).
-    mean_shift: the accumulators are divided by 2**mean_shift.
-    rate, obs_rate: learning rates 2**-rate of the recurrent rows and biases, and of the observation rows.
-    decay: second moments follow with weight 2**-decay (rmsprop).
-    floor: second moments count as at least 2**-floor (rmsprop).
-    grid: the gradient is rounded to multiples of 2**-grid, zero takes no step (sign).
-    """
-
-    optimiser: str
-    mean_shift: int
-    rate: int
-    obs_rate: int
-    decay: int = 7
-    floor: int = 20
-    grid: int = 10
 
 
 class Device:
@@ -140,7 +114,7 @@ class Device:
         """
         data = check_load(self.config, section, values, start)
         memory = getattr(self, section)
-        if memory.ndim == 2:
+        if section == "acc":
             self._symmetric = False
         memory.ravel()[start : start + data.size] = data
 
@@ -217,18 +191,8 @@ class Device:
         ------
         SvpgError: wrong shapes or values.
         """
-        obs = check_obs(self.config, obs)
+        obs, winners, modulator = check_learn(self.config, obs, winners, modulator, rule)
         batch = obs.shape[0]
-        winners = check_winners(self.config, winners, batch, hidden_only=False)
-        modulator = as_integers("modulator", modulator)
-        number_format = self.config.modulator
-        if modulator.shape != (batch,):
-            raise SvpgError(f"LEARN: modulator has shape {modulator.shape}, expected {(batch,)}")
-        if batch and (modulator.min() < number_format.low or modulator.max() > number_format.high):
-            raise SvpgError(f"LEARN: modulators lie outside {number_format.low}..{number_format.high}; saturate them")
-        if rule not in RULES:
-            raise SvpgError(f"LEARN: rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
-        self._require_symmetry("LEARN")
         counters = Learning(*(np.empty(batch, dtype=np.int64) for _ in range(4)))
         plasticity.learn_batch(
             self._constants,
@@ -241,6 +205,7 @@ class Device:
             winners,
             modulator,
             RULES[rule],
+            not self._is_symmetric(),
             counters.events,
             counters.row_words,
             counters.learn_words,
@@ -256,26 +221,7 @@ class Device:
         SvpgError: arguments out of range.
         """
         config = self.config
-        if arguments.optimiser not in OPTIMISERS:
-            raise SvpgError(
-                f"APPLY: optimiser {arguments.optimiser!r} is unknown to the device; "
-                f"choose one of {', '.join(OPTIMISERS)}"
-            )
-        highest_rate = config.weight_frac if arguments.optimiser == "sign" else 20
-        limits = {
-            "mean_shift": (0, 20),
-            "rate": (-4, highest_rate),
-            "obs_rate": (-4, highest_rate),
-            "decay": (0, 15),
-            "floor": (0, config.moment_frac),
-            "grid": (0, config.acc_frac),
-        }
-        for name, (low, high) in limits.items():
-            if not low <= getattr(arguments, name) <= high:
-                raise SvpgError(
-                    f"APPLY: {name} = {getattr(arguments, name)} is out of range; give an integer from {low} to {high}"
-                )
-        self._require_symmetry("APPLY")
+        check_apply(config, arguments)
         n = config.neurons
         for weight, acc, moment, rate in (
             (self.weight[:n], self.acc[:n], self.moment[:n], arguments.rate),
@@ -301,19 +247,12 @@ class Device:
                 config.weight.high,
             )
 
-    # --- state checks ------------------------------------------------------------------------------
-    def _require_symmetry(self, transaction: str) -> None:
-        """Learning keeps symmetric memories symmetric; after a ``LOAD`` they are looked at once."""
-        if self._symmetric:
-            return
-        n = self.config.neurons
-        for section in ("weight", "acc", "moment"):
-            block = getattr(self, section)[:n]
-            if not np.array_equal(block, block.T):
-                raise SvpgError(
-                    f"{transaction}: the recurrent rows of {section} are not symmetric; LOAD them symmetric"
-                )
-        self._symmetric = True
+    def _is_symmetric(self) -> bool:
+        """Whether the recurrent accumulators are symmetric: ``LEARN`` keeps them so, half the work is enough then."""
+        if not self._symmetric:
+            block = self.acc[: self.config.neurons]
+            self._symmetric = np.array_equal(block, block.T)
+        return self._symmetric
 
 
 def _container(number_format: Format) -> type[np.signedinteger]:

@@ -23,17 +23,19 @@ class Format:
     bits: total width, sign included.
     frac: fraction bits.
     signed: two's complement when true.
+    symmetric: leaves out the smallest signed integer, so that negation cannot overflow.
     """
 
     name: str
     bits: int
     frac: int
     signed: bool = True
+    symmetric: bool = False
 
     @property
     def low(self) -> int:
         """Smallest raw integer."""
-        return -(1 << (self.bits - 1)) if self.signed else 0
+        return int(self.symmetric) - (1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def high(self) -> int:

@@ -45,7 +45,7 @@ def accumulate_sparse(acc, row, own, change, moved, shift, bottom, top):  # type
 
 
 @compiled
-def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross, change, moved_buffer, rank):  # type: ignore[no-untyped-def]
+def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross, change, moved_buffer, rank, both):  # type: ignore[no-untyped-def]
     """Add one sample's modulated eligibility to the accumulators; returns the row words touched.
 
     With f = factor, M = modulator, every existing synapse receives, rounded once and saturating,
@@ -53,7 +53,8 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
     hidden i, action j:  f * M * (cross_i * change_j + change_i * q_j)
     observation s:       M * s * change_j
     bias:                M * change_j
-    Of the recurrent block only the upper triangle (i < j) is written; :func:`mirror` completes it after a batch.
+    Of the recurrent block only the upper triangle (i < j) is written, unless ``both`` is set; :func:`mirror` completes
+    it after a batch.
     Rows that cannot change are not touched, and the words are counted as a device with both triangles touches
     them. ``moved_buffer`` (N,) and ``rank`` (G+2,) are scratch.
     """
@@ -84,7 +85,8 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
         kind = HIDDEN if group < c.groups else ACTION
         low, high = c.spans[kind, 0], c.spans[kind, 1]
         to_hidden, to_action = kind == HIDDEN and low == 0, kind == HIDDEN and high > c.hidden
-        for i in range(c.group_start[group], last):
+        first = c.group_start[group]
+        for i in range(first, last):
             if change[i] == 0 and q[i] == 0:
                 continue
             words += c.span_words[kind] if change[i] != 0 else moved_words[kind]
@@ -95,6 +97,17 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
                     accumulate_sparse(acc, i, own, change, moved[rank[group + 1] : hidden_moved], shift, bottom, top)
                 else:
                     accumulate_dense(acc, i, last, c.hidden, own, own_change, change, q, shift, bottom, top)
+                if both and change[i] == 0:
+                    accumulate_sparse(acc, i, own, change, moved[: rank[group]], shift, bottom, top)
+                elif both:
+                    accumulate_dense(acc, i, 0, first, own, own_change, change, q, shift, bottom, top)
+            if both and kind == ACTION and high > low:
+                # The transpose of hidden to action: the hidden neuron's cross trace is the other factor.
+                own = scale * q[i]
+                if change[i] == 0:
+                    accumulate_sparse(acc, i, own, change, moved[:hidden_moved], shift, bottom, top)
+                else:
+                    accumulate_dense(acc, i, low, high, own, own_change, change, cross, shift, bottom, top)
             if to_action:
                 own = scale * cross[i]
                 if change[i] == 0:
@@ -134,6 +147,7 @@ def learn_batch(  # type: ignore[no-untyped-def]
     winners,
     modulator,
     rule,
+    both,
     events_out,
     infer_words_out,
     learn_words_out,
@@ -196,8 +210,10 @@ def learn_batch(  # type: ignore[no-untyped-def]
             change,
             moved,
             rank,
+            both,
         )
-    mirror(acc, c.neurons)
+    if not both:
+        mirror(acc, c.neurons)
 
 
 @inlined

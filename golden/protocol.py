@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import POLICIES
+from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, section_format
 from golden.config import CONTRACT_VERSION, REMOVABLE, STARTS, DeviceConfig
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint32]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Changes when a frame changes its form."""
 
 WORD_BITS = 16
@@ -43,6 +43,9 @@ class Command(enum.IntEnum):
     LOAD = 2
     READ = 3
     INFER = 4
+    LEARN = 5
+    APPLY = 6
+    CLEAR = 7
 
 
 class Status(enum.IntEnum):
@@ -72,11 +75,18 @@ MEANINGS = {
 
 
 class Section(enum.IntEnum):
-    """Memories that ``LOAD`` and ``READ`` reach; their flags."""
+    """Memories that ``LOAD`` and ``READ`` reach; their flags. Synapses lie in rows 0 to P - 1, biases in row P."""
 
     WEIGHT = 0
-    """Weights in rows 0 to P - 1, biases in row P."""
+    """Weights."""
+    ACC = 1
+    """Eligibility accumulators."""
+    MOMENT = 2
+    """Second moments."""
 
+
+SECTION_NAMES = {Section(i): name for i, name in enumerate(SECTIONS[::2])}
+"""Names of the sections' synapses; those of their biases end with ``_bias`` but for the weights'."""
 
 POLICY_FLAGS = 3
 """Flags of ``INFER`` that hold the policy, a value of :data:`golden.arguments.POLICIES`."""
@@ -89,6 +99,14 @@ FLAG_ACTIVITY = 8
 
 INFER_FLAGS = POLICY_FLAGS | FLAG_GIVEN | FLAG_ACTIVITY
 
+RULE_FLAGS = 3
+"""Flags of ``LEARN`` that hold the rule, a value of :data:`golden.arguments.RULES`."""
+
+FLAG_COUNTERS = 4
+"""Flag of ``LEARN``: the response goes on with iterations and counters."""
+
+LEARN_FLAGS = RULE_FLAGS | FLAG_COUNTERS
+
 NONCE_WORDS = 4
 ROW_WORDS = 2
 """Words of a row number in ``LOAD`` and ``READ``; the word number behind it takes one."""
@@ -99,11 +117,14 @@ COUNTER_WORDS = 2
 COUNTERS = ("events", "row_words", "cycles", "stalls")
 """Counters in the response of ``INFER``, behind the iterations."""
 
+LEARN_COUNTERS = ("events", "row_words", "learn_words", "cycles", "stalls")
+"""Counters in the response of ``LEARN``, behind the iterations."""
+
 HARDWARE_COUNTERS = ("cycles", "stalls")
 """Those of them that only hardware has; the model answers 0."""
 
-COMMANDS_MASK = sum(1 << command for command in Command)
-"""Commands the device knows, a bit each."""
+UPDATE_ARGUMENTS = ("mean_shift", "rate", "obs_rate", "decay", "floor", "grid")
+"""Arguments of ``APPLY``, a word each, signed; as in :class:`golden.arguments.Apply`."""
 
 
 def words_of(bits: int) -> int:
@@ -116,16 +137,61 @@ def split(value: int, words: int) -> list[int]:
     return [(value >> (WORD_BITS * i)) & (LAST - 1) for i in range(words)]
 
 
-INFO_HEAD = ("protocol", "contract", "digest", "commands", "softmax_lanes")
+INFO_HEAD = ("protocol", "contract", "digest", "rules", "optimisers", "softmax_lanes")
 """What ``INFO`` answers before the fields of the configuration, two words each like these."""
 
 INFO_ENUMS = {"removed": tuple(REMOVABLE), "start": STARTS}
 """Fields that are names; ``INFO`` gives their place in these."""
 
 
-def info_values(config: DeviceConfig, softmax_lanes: int) -> dict[str, int]:
+@dataclass(frozen=True)
+class Abilities:
+    """What a build learns with; nothing if either is empty.
+
+    Parameters
+    ----------
+    rules: keys of :data:`golden.arguments.RULES`.
+    optimisers: keys of :data:`golden.arguments.OPTIMISERS`; second moments exist with ``rmsprop`` only.
+    """
+
+    rules: frozenset[str] = frozenset(RULES)
+    optimisers: frozenset[str] = frozenset(OPTIMISERS)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the build has ``LEARN``, ``APPLY``, ``CLEAR`` and the accumulators."""
+        return bool(self.rules and self.optimisers)
+
+    @property
+    def has_moments(self) -> bool:
+        """Whether the build has second moments."""
+        return self.learns and "rmsprop" in self.optimisers
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The commands it takes."""
+        return tuple(command for command in Command if self.learns or command <= Command.INFER)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The memories it has."""
+        return tuple(Section)[: 1 + self.learns + self.has_moments]
+
+    @property
+    def masks(self) -> tuple[int, int]:
+        """Rules and optimisers of the build, a bit for each of their numbers; 0 if it does not learn."""
+        if not self.learns:
+            return 0, 0
+        return sum(1 << RULES[name] for name in self.rules), sum(1 << OPTIMISERS[name] for name in self.optimisers)
+
+
+EVERYTHING = Abilities()
+"""All rules and optimisers."""
+
+
+def info_values(config: DeviceConfig, softmax_lanes: int, abilities: Abilities = EVERYTHING) -> dict[str, int]:
     """Every value of ``INFO`` in order, each 32 bits unsigned; ``softmax_lanes`` is 0 for the model."""
-    head = (PROTOCOL_VERSION, CONTRACT_VERSION, config.digest, COMMANDS_MASK, softmax_lanes)
+    head = (PROTOCOL_VERSION, CONTRACT_VERSION, config.digest, *abilities.masks, softmax_lanes)
     fields = {
         name: INFO_ENUMS[name].index(str(value)) if name in INFO_ENUMS else int(value)
         for name, value in config.to_dict().items()
@@ -143,13 +209,18 @@ def parse_header(word: int) -> tuple[int, int]:
     return word & ((1 << HEADER_BITS) - 1), (word & (LAST - 1)) >> HEADER_BITS
 
 
-def flags_exist(command: Command, flags: int) -> bool:
-    """Whether a command has these flags."""
+def flags_exist(command: Command, flags: int, abilities: Abilities = EVERYTHING) -> bool:
+    """Whether a command has these flags in a build."""
+    rules, optimisers = abilities.masks
     match command:
-        case Command.INFO:
+        case Command.INFO | Command.CLEAR:
             return flags == 0
         case Command.LOAD | Command.READ:
-            return flags in tuple(Section)
+            return flags in abilities.sections
+        case Command.LEARN:
+            return flags & ~LEARN_FLAGS == 0 and bool(rules >> (flags & RULE_FLAGS) & 1)
+        case Command.APPLY:
+            return bool(optimisers >> flags & 1)
         case Command.INFER:
             policy = flags & POLICY_FLAGS
             if flags & FLAG_GIVEN and policy != POLICIES["conditional"]:
@@ -207,12 +278,22 @@ def command_fields(config: DeviceConfig, command: Command, flags: int) -> tuple[
     """What follows the header of a command."""
     address = (Field("row", 1, WORD_BITS * ROW_WORDS), Field("word", 1, WORD_BITS))
     match command:
-        case Command.INFO:
+        case Command.INFO | Command.CLEAR:
             return ()
         case Command.READ:
             return address
         case Command.LOAD:
-            return (*address, weights_field(config))
+            return (*address, values_field(config, Section(flags)))
+        case Command.LEARN:
+            winners = flags & RULE_FLAGS != RULES["contrastive"]
+            return (
+                Field("modulator", 1, config.modulator_bits, signed=True),
+                Field("action", 1, WORD_BITS),
+                Field("obs", config.inputs, config.obs_bits, signed=True),
+                *((Field("given", config.groups, WORD_BITS),) if winners else ()),
+            )
+        case Command.APPLY:
+            return tuple(Field(name, 1, WORD_BITS, signed=True) for name in UPDATE_ARGUMENTS)
         case Command.INFER:
             given = (Field("given", config.groups, WORD_BITS),) if flags & FLAG_GIVEN else ()
             return (
@@ -227,10 +308,19 @@ def response_fields(config: DeviceConfig, command: Command, flags: int) -> tuple
     match command:
         case Command.INFO:
             return (Field("values", len(info_values(config, 0)), 32),)
-        case Command.LOAD:
+        case Command.LOAD | Command.CLEAR:
             return ()
         case Command.READ:
-            return (weights_field(config),)
+            return (values_field(config, Section(flags)),)
+        case Command.LEARN:
+            if not flags & FLAG_COUNTERS:
+                return ()
+            return (
+                Field("iterations", 1, WORD_BITS),
+                *(Field(name, 1, WORD_BITS * COUNTER_WORDS) for name in LEARN_COUNTERS),
+            )
+        case Command.APPLY:
+            return (Field("cycles", 1, WORD_BITS * COUNTER_WORDS),)
         case Command.INFER:
             activity = (Field("q_raw", config.neurons, config.activity.bits),) if flags & FLAG_ACTIVITY else ()
             return (
@@ -242,9 +332,10 @@ def response_fields(config: DeviceConfig, command: Command, flags: int) -> tuple
             )
 
 
-def weights_field(config: DeviceConfig) -> Field:
-    """A row word of weights."""
-    return Field("weights", config.lanes, config.weight_bits, signed=True)
+def values_field(config: DeviceConfig, section: Section) -> Field:
+    """A row word of a memory."""
+    number_format = section_format(config, SECTION_NAMES[section])
+    return Field("values", config.lanes, number_format.bits, number_format.signed)
 
 
 def frame_words(fields: tuple[Field, ...]) -> int:

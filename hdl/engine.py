@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from amaranth import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
+from hdl.lanes import LaneMultipliers, share_signature
 from hdl.layouts import Scan, event, event_bits, potential_beat, word_index
 from hdl.memory import FETCH_LATENCY, fetch_signature, row_address
 from hdl.pipeline import delay
@@ -63,10 +64,12 @@ class EventEngine(wiring.Component):
     ----------
     config: sizes, formats, ``lanes`` weights per word.
     scan_lanes: neurons per beat of potentials, at most ``config.lanes``, so that a beat lies in two words at most.
+    learns: learning may borrow the multipliers.
 
     Members
     -------
-    fetch: Out(:func:`hdl.memory.fetch_signature`); row words of the parameter memory.
+    fetch: Out(:func:`hdl.memory.fetch_signature`); row words of the weights.
+    share: In(:func:`hdl.lanes.share_signature`), if ``learns``; used while no event is in work.
     events: In(stream of :func:`hdl.layouts.event`); ``ready`` depends on whether the event asks for a scan.
     beats: Out(stream of :func:`hdl.layouts.potential_beat`); lanes without a neuron hold anything.
     event_count, word_count: Out; events and row words since the last bias event was taken, which does not count.
@@ -76,12 +79,12 @@ class EventEngine(wiring.Component):
     latency = FETCH_LATENCY + 4
     """Cycles from an event of one word that asks for potentials to the first beat of them."""
 
-    def __init__(self, config: DeviceConfig, *, scan_lanes: int) -> None:
+    def __init__(self, config: DeviceConfig, *, scan_lanes: int, learns: bool = False) -> None:
         if not 1 <= scan_lanes <= config.lanes:
             raise SvpgError(
                 f"scan_lanes = {scan_lanes} is not possible; give 1 to {config.lanes}, the lanes of a row word"
             )
-        self.config, self.scan_lanes = config, scan_lanes
+        self.config, self.scan_lanes, self.learns = config, scan_lanes, learns
         super().__init__(
             {
                 "fetch": Out(fetch_signature(config)),
@@ -90,6 +93,7 @@ class EventEngine(wiring.Component):
                 "event_count": Out(COUNTER_BITS),
                 "word_count": Out(COUNTER_BITS),
                 "stall_count": Out(COUNTER_BITS),
+                **({"share": In(share_signature(config))} if learns else {}),
             }
         )
 
@@ -176,10 +180,12 @@ class EventEngine(wiring.Component):
             then.addr.eq(Cat(target[-1], new_bank)),
             then.en.eq(valid[-1]),
         ]
+        m.submodules.multipliers = multipliers = LaneMultipliers(config, learns=self.learns)
+        m.d.comb += [multipliers.weights.eq(self.fetch.data), multipliers.value.eq(factor[-1])]
         for lane in range(lanes):
-            product = Signal(signed(event_bits(config) + config.weight_bits), name=f"product{lane}")
-            m.d.sync += product.eq(self.fetch.data[lane] * factor[-1])
-            m.d.comb += then.data[lane].eq(Mux(replaces[-1], 0, now.data[lane]) + product)
+            m.d.comb += then.data[lane].eq(Mux(replaces[-1], 0, now.data[lane]) + multipliers.products[lane])
+        if self.learns:
+            connect(m, flipped(self.share), multipliers.share)
 
         # --- banks -----------------------------------------------------------------------------------------
         # Per word, the bank of the newest sum and the bank that scans look at; sums go into the other of the latter.

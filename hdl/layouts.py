@@ -9,11 +9,12 @@ from __future__ import annotations
 import enum
 import math
 
-from amaranth import signed
+from amaranth import signed, unsigned
 from amaranth.lib import data
 
+from golden.arguments import section_format
 from golden.config import EXP_FRAC, RECIPROCAL_FRAC, DeviceConfig
-from golden.protocol import WORD_BITS
+from golden.protocol import SECTION_NAMES, WORD_BITS, Section
 
 WORD = data.StructLayout({"data": WORD_BITS, "last": 1})
 """A word of a command or response frame (:mod:`golden.protocol`)."""
@@ -82,9 +83,11 @@ def event(config: DeviceConfig) -> data.StructLayout:
     )
 
 
-def row_weights(config: DeviceConfig) -> data.ArrayLayout:
-    """The ``config.lanes`` weights of a row word, lowest column first."""
-    return data.ArrayLayout(signed(config.weight_bits), config.lanes)
+def row_values(config: DeviceConfig, section: Section) -> data.ArrayLayout:
+    """The ``config.lanes`` values of a row word of a memory, lowest column first."""
+    number_format = section_format(config, SECTION_NAMES[section])
+    shape = signed(number_format.bits) if number_format.signed else unsigned(number_format.bits)
+    return data.ArrayLayout(shape, config.lanes)
 
 
 def row_place(config: DeviceConfig) -> data.StructLayout:
@@ -92,9 +95,19 @@ def row_place(config: DeviceConfig) -> data.StructLayout:
     return data.StructLayout({"row": range(config.sources + 1), "word": word_index(config)})
 
 
-def row_word(config: DeviceConfig) -> data.StructLayout:
-    """A row word: its place as in :func:`row_place`, and its weights."""
-    return data.StructLayout({**dict(row_place(config).members), "weight": row_weights(config)})
+def column_bits(config: DeviceConfig) -> int:
+    """Bits of a column's share in the eligibility: an activity, or a change of it, times the modulator."""
+    return config.modulator_bits + config.activity_frac
+
+
+def factor_bits(config: DeviceConfig) -> int:
+    """Bits of what each lane multiplies: a weight, a column's share, or a gradient."""
+    return max(config.weight_bits, column_bits(config), config.grad_bits)
+
+
+def product_bits(config: DeviceConfig) -> int:
+    """Bits of a lane's product: with an event's value, or of a squared gradient."""
+    return max(factor_bits(config) + event_bits(config), 2 * config.grad_bits)
 
 
 def potential_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from golden.arguments import SECTIONS, Apply
 from golden.config import DeviceConfig
-from golden.device import SECTIONS, Apply, Device
+from golden.device import Device
 from golden.errors import SvpgError
 from golden.parameters import Parameters, from_octaves
 from golden.start import random_start

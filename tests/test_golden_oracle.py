@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply
 from golden.config import CONTRACT_VERSION, REMOVABLE, STARTS, DeviceConfig
-from golden.device import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply, Device
+from golden.device import Device
 from golden.errors import SvpgError
 from golden.fixed import LOG2E, Format
 from golden.start import random_start
@@ -203,13 +204,16 @@ def test_infer(
     parameters=st.sampled_from(STYLES),
     accumulators=st.sampled_from(STYLES),
     modulators=st.sampled_from(STYLES),
+    symmetric=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_learn(config: DeviceConfig, rule: str, parameters: str, accumulators: str, modulators: str, seed: int) -> None:
+def test_learn(
+    config: DeviceConfig, rule: str, parameters: str, accumulators: str, modulators: str, symmetric: bool, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     pair = Pair(config)
-    pair.load_random("weight", parameters, rng)
-    pair.load_random("acc", accumulators, rng)
+    pair.load_random("weight", parameters, rng, symmetric)
+    pair.load_random("acc", accumulators, rng, symmetric)
     obs = fill(config.obs, (2, config.inputs), "wide", rng)
     pair.learn(obs, random_winners(config, 2, rng), fill(config.modulator, 2, modulators, rng), rule)
     pair.assert_same_memories()
@@ -220,13 +224,14 @@ def test_learn(config: DeviceConfig, rule: str, parameters: str, accumulators: s
     config=configs(),
     optimiser=st.sampled_from(sorted(OPTIMISERS)),
     style=st.sampled_from(STYLES),
+    symmetric=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_apply(config: DeviceConfig, optimiser: str, style: str, seed: int) -> None:
+def test_apply(config: DeviceConfig, optimiser: str, style: str, symmetric: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)
     pair = Pair(config)
     for memory in ("weight", "acc", "moment"):
-        pair.load_random(memory, style, rng)
+        pair.load_random(memory, style, rng, symmetric)
     pair.apply(random_apply(config, optimiser, rng))
     pair.assert_same_memories()
 
@@ -251,7 +256,7 @@ def test_a_history_of_transactions_leaves_equal_memories_after_each(
         obs = fill(config.obs, (batch, config.inputs), str(rng.choice(STYLES)), rng)
         if kind == "load":
             memory, style = str(rng.choice(["weight", "acc", "moment"])), str(rng.choice(STYLES))
-            pair.load_random(memory, style, rng, pieces=int(rng.integers(1, 4)))
+            pair.load_random(memory, style, rng, rng.random() < 0.7, pieces=int(rng.integers(1, 4)))
         elif kind == "infer":
             nonce = rng.integers(0, 2**64, batch, dtype=np.uint64)
             pair.infer(obs, nonce, str(rng.choice(sorted(POLICIES))), None)
@@ -262,22 +267,6 @@ def test_a_history_of_transactions_leaves_equal_memories_after_each(
             pair.apply(random_apply(config, str(rng.choice(sorted(OPTIMISERS))), rng))
         event(kind)
         pair.assert_same_memories()
-
-
-@pytest.mark.parametrize("memory", ["weight", "acc", "moment"])
-def test_learning_refuses_a_memory_that_was_loaded_asymmetric(memory: str) -> None:
-    config = DeviceConfig(inputs=2, groups=2, group_size=2, actions=2)
-    device = Device(config)
-    device.load(memory, np.array([1]), start=3)
-    before = {section: device.read(section).tolist() for section in SECTIONS}
-    sample = (np.ones((1, 2), dtype=np.int64), np.zeros((1, 3), dtype=np.int64), np.ones(1, dtype=np.int64))
-    for transaction in (lambda: device.learn(*sample, "published"), lambda: device.apply(Apply("sgd", 0, 0, 0))):
-        with pytest.raises(SvpgError, match=f"recurrent rows of {memory} are not symmetric"):
-            transaction()
-    assert {section: device.read(section).tolist() for section in SECTIONS} == before
-    device.load(memory, np.array([1]), start=3 * config.neurons)
-    device.learn(*sample, "published")
-    device.apply(Apply("sgd", 0, 0, 0))
 
 
 @pytest.mark.parametrize("removed", sorted(REMOVABLE))

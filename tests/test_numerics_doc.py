@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from golden import config as config_module
+from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply
 from golden.config import CONTRACT_VERSION, EXP_FRAC, REMOVABLE, STARTS, DeviceConfig
-from golden.device import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply, Device
+from golden.device import Device
 from golden.errors import SvpgError
 from golden.fixed import Format
 from golden.rng import PARITY, ROTATIONS, ROUNDS, STREAM_START, STREAM_WINNERS

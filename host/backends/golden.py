@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arguments import SECTIONS, Apply
 from golden.config import DeviceConfig
-from golden.device import SECTIONS, Apply, Device, Inference, Ints
+from golden.device import Device, Inference, Ints
 from golden.errors import SvpgError
 from golden.parameters import Parameters
 from host.backend import Update

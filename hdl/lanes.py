@@ -1,0 +1,81 @@
+"""The multipliers of the lanes, for whoever is at work."""
+
+from __future__ import annotations
+
+from amaranth import Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.config import DeviceConfig
+from golden.protocol import Section
+from hdl.layouts import event_bits, factor_bits, product_bits, row_values
+
+
+def share_signature(config: DeviceConfig) -> wiring.Signature:
+    """The multipliers as learning borrows them, while no event is in work.
+
+    In a cycle in which ``use`` is set, ``columns`` are multiplied by ``factor`` or, with ``square``, by themselves; the
+    products are there in the next cycle.
+    """
+    return wiring.Signature(
+        {
+            "use": Out(1),
+            "square": Out(1),
+            "columns": Out(data.ArrayLayout(signed(factor_bits(config)), config.lanes)),
+            "factor": Out(signed(event_bits(config))),
+            "products": In(data.ArrayLayout(signed(product_bits(config)), config.lanes)),
+        }
+    )
+
+
+class LaneMultipliers(wiring.Component):
+    """One product per lane and cycle: a row word times the value of an event, or what learning asks for.
+
+    Golden twins: the products of :func:`golden.kernels.add_event`, and those of eligibilities and squared gradients in
+    :mod:`golden.plasticity`. Every value of the formats is allowed.
+
+    Products come one cycle after their factors, which must come from registers.
+
+    Multipliers: ``config.lanes``.
+
+    Parameters
+    ----------
+    config: formats, ``lanes``.
+    learns: learning may borrow them.
+
+    Members
+    -------
+    weights: In, value: In, signed: the factors while nobody borrows.
+    products: Out.
+    share: In(:func:`share_signature`), if ``learns``.
+    """
+
+    def __init__(self, config: DeviceConfig, *, learns: bool) -> None:
+        self.config, self.learns = config, learns
+        bits = product_bits(config) if learns else config.weight_bits + event_bits(config)
+        super().__init__(
+            {
+                "weights": In(row_values(config, Section.WEIGHT)),
+                "value": In(signed(event_bits(config))),
+                "products": Out(data.ArrayLayout(signed(bits), config.lanes)),
+                **({"share": In(share_signature(config))} if learns else {}),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        bits = factor_bits(config)
+        other_bits = max(bits, event_bits(config))
+        for lane in range(config.lanes):
+            left, right = self.weights[lane], self.value
+            if self.learns:
+                column, share = self.share.columns[lane], self.share
+                left, right = Signal(signed(bits), name=f"left{lane}"), Signal(signed(other_bits), name=f"right{lane}")
+                m.d.comb += [
+                    left.eq(Mux(share.use, column, self.weights[lane])),
+                    right.eq(Mux(share.use, Mux(share.square, column, share.factor), self.value)),
+                    share.products[lane].eq(self.products[lane]),
+                ]
+            m.d.sync += self.products[lane].eq(left * right)
+        return m
