@@ -11,17 +11,33 @@ from golden.config import DeviceConfig
 from golden.kernels import ACTION, HIDDEN
 from hdl.layouts import Scan, activity_beat, all_beats, event, hidden_beats
 
-PASS = data.StructLayout({"silent": 1, "quiet": 1, "hold": 1, "hidden_only": 1, "scan": 2, "always": 1})
+PASS = data.StructLayout(
+    {
+        "silent": 1,
+        "quiet": 1,
+        "second": 1,
+        "departs": 1,
+        "hidden_only": 1,
+        "action_only": 1,
+        "scan": 2,
+        "always": 1,
+    }
+)
 """How to take a pass.
 
-``silent``: the activities so far count as 0. ``quiet``: no events. ``hold``: the stored activities stay as they are.
-``hidden_only``: the pass ends with the hidden groups. ``scan``: potentials that are asked for behind the events
-(:class:`hdl.layouts.Scan`), if an activity has changed or ``always`` is set.
+``silent``: the activities so far count as 0. ``quiet``: no events. ``second``: the new activities are stored apart, the
+first ones stay as they are; with ``departs`` it is from the first ones that they differ, else from the second ones.
+``hidden_only``: the pass ends with the hidden groups. ``action_only``: it begins with the action group. ``scan``:
+potentials that are asked for behind the events (:class:`hdl.layouts.Scan`), if an activity has changed or ``always`` is
+set.
 """
 
 
 class Mover(wiring.Component):
     """The activities of all neurons; those of a pass that differ become events, in order, and are stored.
+
+    Two sets of activities are kept: those of the free phase, and second ones, that the free phase has been left for (a
+    clamped phase, or winners). A build that does not learn forgets the second ones.
 
     Golden twin: :func:`golden.kernels.move_all`, and the comparison in :func:`golden.kernels.settle`. Every activity up
     to 1.0 is allowed.
@@ -37,21 +53,23 @@ class Mover(wiring.Component):
     ----------
     config: sizes and formats.
     lanes: neurons per beat.
+    learns: keep the second activities; without, every second pass departs from the first ones.
 
     Members
     -------
     passes: In(stream of :data:`PASS`).
-    beats: In(stream of :func:`hdl.layouts.activity_beat`), the groups of a pass from the first one on.
+    beats: In(stream of :func:`hdl.layouts.activity_beat`), the groups of a pass in order.
     events: Out(stream of :func:`hdl.layouts.event`).
     outcomes: Out(stream of 1 bit): whether an activity has changed, once per pass.
-    peek_address: In; peek_data: Out: the stored activities of a beat, while no pass runs.
+    peek_address: In; peek_data: Out, and peek_second: Out, if ``learns``: the stored activities of a beat, while no
+        pass runs.
     """
 
     latency = 1
     """Cycles from a beat to its first event."""
 
-    def __init__(self, config: DeviceConfig, *, lanes: int) -> None:
-        self.config, self.lanes = config, lanes
+    def __init__(self, config: DeviceConfig, *, lanes: int, learns: bool = False) -> None:
+        self.config, self.lanes, self.learns = config, lanes, learns
         self.depth = all_beats(config, lanes)
         activities = data.ArrayLayout(config.activity.bits, lanes)
         super().__init__(
@@ -62,6 +80,7 @@ class Mover(wiring.Component):
                 "outcomes": Out(stream.Signature(1)),
                 "peek_address": In(range(self.depth)),
                 "peek_data": Out(activities),
+                **({"peek_second": Out(activities)} if learns else {}),
             }
         )
 
@@ -97,8 +116,27 @@ class Mover(wiring.Component):
             new.addr.eq(address),
             new.data.eq(beat.activity),
         ]
+        before = [old.data[lane] for lane in range(lanes)]
+        put_second = Signal()
+        if self.learns:
+            m.submodules.second = second = Memory(shape=self.peek_data.shape(), depth=self.depth, init=[])
+            get, put = second.read_port(domain="comb"), second.write_port()
+            m.d.comb += [
+                get.addr.eq(old.addr),
+                put.addr.eq(address),
+                put.data.eq(beat.activity),
+                put.en.eq(put_second),
+                self.peek_second.eq(get.data),
+            ]
+            before = [Mux(job.second & ~job.departs, get.data[lane], old.data[lane]) for lane in range(lanes)]
         with m.If(self.passes.valid & self.passes.ready):
-            m.d.sync += [running.eq(1), job.eq(self.passes.payload), address.eq(0), source.eq(0), changed.eq(0)]
+            m.d.sync += [
+                running.eq(1),
+                job.eq(self.passes.payload),
+                address.eq(Mux(self.passes.payload.action_only, hidden_beats(config, lanes), 0)),
+                source.eq(Mux(self.passes.payload.action_only, config.hidden, 0)),
+                changed.eq(0),
+            ]
 
         moves = Signal(lanes)
         spans = config.spans.tolist()
@@ -110,7 +148,7 @@ class Mover(wiring.Component):
         for lane in range(lanes):
             difference = Signal(signed(config.activity.bits + 1), name=f"difference{lane}")
             m.d.comb += [
-                difference.eq(beat.activity[lane] - Mux(job.silent, 0, old.data[lane])),
+                difference.eq(beat.activity[lane] - Mux(job.silent, 0, before[lane])),
                 moves[lane].eq(beat.keep[lane] & (difference != 0)),
             ]
             with m.If(taken):
@@ -120,7 +158,7 @@ class Mover(wiring.Component):
         with m.If(self.events.valid & self.events.ready):
             m.d.sync += pending.eq(pending & (pending - 1)[:lanes])
         with m.If(taken):
-            m.d.comb += new.en.eq(~job.hold)
+            m.d.comb += [new.en.eq(~job.second), put_second.eq(job.second)]
             m.d.sync += [
                 pending.eq(Mux(reaches & ~job.quiet, moves, 0)),
                 base.eq(source),

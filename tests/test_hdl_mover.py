@@ -15,14 +15,18 @@ UNEVEN = DeviceConfig(inputs=3, groups=3, group_size=5, actions=6, activity_frac
 PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
 
 
-def check(config: DeviceConfig, lanes: int, passes: int, resets: int, seed: int) -> None:
-    component = Mover(config, lanes=lanes)
-    run(component, "sim.bench.mover", config=config, lanes=lanes, passes=passes, resets=resets, seed=seed)
+def check(config: DeviceConfig, lanes: int, learns: bool, passes: int, resets: int, seed: int) -> None:
+    component = Mover(config, lanes=lanes, learns=learns)
+    run(
+        component, "sim.bench.mover", config=config, lanes=lanes, learns=learns, passes=passes, resets=resets, seed=seed
+    )
 
 
-@pytest.mark.parametrize(("config", "lanes"), [(UNEVEN, 3), (PENDULUM, 4)], ids=["uneven", "pendulum"])
-def test_moves_equal_golden(config: DeviceConfig, lanes: int) -> None:
-    check(config, lanes, passes=25, resets=20, seed=1)
+@pytest.mark.parametrize(
+    ("config", "lanes", "learns"), [(UNEVEN, 3, True), (PENDULUM, 4, False)], ids=["uneven", "pendulum"]
+)
+def test_moves_equal_golden(config: DeviceConfig, lanes: int, learns: bool) -> None:
+    check(config, lanes, learns, passes=25, resets=20, seed=1)
 
 
 @pytest.mark.slow
@@ -37,4 +41,4 @@ def test_moves_of_any_net_equal_golden(removed: str) -> None:
         removed=removed,
         activity_frac=rng.randint(6, 14),
     )
-    check(config, rng.randint(1, 8), passes=60, resets=60, seed=2)
+    check(config, rng.randint(1, 8), True, passes=60, resets=60, seed=2)

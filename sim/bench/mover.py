@@ -18,14 +18,18 @@ from sim.bench.streams import Bench, Flow, Sink, Source
 
 RUN = parameters()
 CONFIG, LANES = RUN["config"], RUN["lanes"]
-COMPONENT = Mover(CONFIG, lanes=LANES)
+LEARNS = RUN["learns"]
+COMPONENT = Mover(CONFIG, lanes=LANES, learns=LEARNS)
 ONE = 1 << CONFIG.activity_frac
 BOUNDS = CONFIG.group_start.tolist()
 
 
-def beats_of_groups(activity: Ints, groups: int, fill: int) -> list[dict[str, Any]]:
-    """The first groups, one after the other, as beats."""
-    bounds = itertools.pairwise(BOUNDS[: groups + 1])
+FLAGS = ("silent", "quiet", "second", "departs", "hidden_only", "action_only", "always")
+
+
+def beats_of_groups(activity: Ints, first: int, end: int, fill: int) -> list[dict[str, Any]]:
+    """The groups from ``first`` to before ``end``, one after the other, as beats."""
+    bounds = itertools.pairwise(BOUNDS[first : end + 1])
     return [beat for low, high in bounds for beat in activity_beats(activity[low:high].tolist(), LANES, fill)]
 
 
@@ -52,31 +56,33 @@ class Model:
         self.events = self.bench.sink("events", flows.get("events"), without_unused)
         self.outcomes = self.bench.sink("outcomes", flows.get("outcomes"))
         self.stored = empty(CONFIG)
+        self.second = empty(CONFIG)
 
     def feed(self, fresh: Ints, **job: int) -> Turn:
         """Queue a pass to activities ``fresh`` (N,), its events and its outcome; ``job`` as in a pass, 0 unless told.
 
         The stored activities must be known, or the pass from silence.
         """
-        names = ("silent", "quiet", "hold", "hidden_only", "scan", "always")
-        turn = {name: job.get(name, 0) for name in names}
-        groups = CONFIG.groups + (not turn["hidden_only"])
-        before = np.zeros_like(self.stored) if turn["silent"] else self.stored.copy()
+        turn = {name: job.get(name, 0) for name in (*FLAGS, "scan")}
+        first = CONFIG.groups if turn["action_only"] else 0
+        end = CONFIG.groups + (not turn["hidden_only"])
+        columns = slice(BOUNDS[first], BOUNDS[end])
+        stays = LEARNS and turn["second"] and not turn["departs"]
+        before = np.zeros_like(self.stored) if turn["silent"] else (self.second if stays else self.stored).copy()
         after = before.copy()
-        events = [] if turn["quiet"] else golden_moves(CONFIG, after.copy(), fresh, groups)
-        after[: BOUNDS[groups]] = fresh[: BOUNDS[groups]]
+        after[columns] = fresh[columns]
+        events = [] if turn["quiet"] else golden_moves(CONFIG, before.copy(), after.copy(), CONFIG.groups + 1)
         changed = bool((after != before).any())
         scans = turn["scan"] != Scan.NONE and (changed or bool(turn["always"]))
         self.passes.send(turn)
-        beats = beats_of_groups(fresh, groups, self.bench.rng.choice((0, 1, ONE)))
+        beats = beats_of_groups(fresh, first, end, self.bench.rng.choice((0, 1, ONE)))
         self.beats.send(*beats)
         self.events.expect(*({"source": source, "value": value, "scan": 0} for source, value in events))
         if scans:
             self.events.expect({"source": 0, "value": 0, "scan": turn["scan"]})
         self.outcomes.expect(int(changed))
-        if not turn["hold"]:
-            self.stored[: BOUNDS[groups]] = fresh[: BOUNDS[groups]]
-        sources, moves, low = [source for source, _ in events], [], 0
+        (self.second if turn["second"] else self.stored)[columns] = fresh[columns]
+        sources, moves, low = [source for source, _ in events], [], columns.start
         for beat in beats:
             high = low + beat["keep"].bit_count()
             moves.append(sum(low <= source < high for source in sources))
@@ -106,27 +112,29 @@ class Model:
     def feed_random(self) -> Turn:
         """Queue any pass."""
         rng = self.bench.rng
-        flags = {name: int(rng.random() < 0.3) for name in ("silent", "quiet", "hold", "hidden_only", "always")}
+        flags = {name: int(rng.random() < 0.3) for name in FLAGS}
+        flags["action_only"] &= not flags["hidden_only"]
         return self.feed(self.fresh(), scan=rng.choice(list(Scan)), **flags)
 
     async def start(self) -> None:
         """Reset, and activities that are known."""
         await self.bench.reset()
         self.feed(self.fresh(), silent=1)
+        self.feed(self.fresh(), second=1, departs=1)
 
     async def finish(self) -> None:
         """Until all is done; then the stored activities are golden's."""
         await self.bench.finish()
-        found = []
-        for address in range(COMPONENT.depth):
-            self.bench.dut.peek_address.value = address
-            await self.bench.step()
-            bits = int(self.bench.dut.peek_data.value)
-            width = CONFIG.activity.bits
-            found.append([bits >> width * lane & (1 << width) - 1 for lane in range(LANES)])
-        for lanes, beat in zip(found, beats_of_groups(self.stored, CONFIG.groups + 1, 0), strict=True):
-            kept = beat["keep"].bit_count()
-            assert lanes[:kept] == beat["activity"][:kept]
+        dut, width = self.bench.dut, CONFIG.activity.bits
+        stores = {"peek_data": self.stored, **({"peek_second": self.second} if LEARNS else {})}
+        for port, stored in stores.items():
+            for address, beat in enumerate(beats_of_groups(stored, 0, CONFIG.groups + 1, 0)):
+                dut.peek_address.value = address
+                await self.bench.step()
+                bits = int(getattr(dut, port).value)
+                found = [bits >> width * lane & (1 << width) - 1 for lane in range(LANES)]
+                kept = beat["keep"].bit_count()
+                assert found[:kept] == beat["activity"][:kept], port
 
 
 @cocotb.test()
@@ -149,10 +157,12 @@ async def every_kind_of_pass(dut: Any) -> None:
     """All flags and scans, with changes and without."""
     model = Model(dut)
     await model.start()
-    flags = ("silent", "quiet", "hold", "hidden_only", "always")
-    for *values, scan, changes in itertools.product(*[(0, 1)] * len(flags), Scan, (False, True)):
-        fresh = model.fresh() if changes else model.stored
-        model.feed(fresh, scan=scan, **dict(zip(flags, values, strict=True)))
+    for *values, scan, changes in itertools.product(*[(0, 1)] * len(FLAGS), Scan, (False, True)):
+        flags = dict(zip(FLAGS, values, strict=True))
+        if flags["hidden_only"] and flags["action_only"]:
+            continue
+        stored = model.second if LEARNS and flags["second"] and not flags["departs"] else model.stored
+        model.feed(model.fresh() if changes else stored.copy(), scan=scan, **flags)
     await model.finish()
 
 
