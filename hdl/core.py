@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
@@ -9,11 +11,17 @@ from amaranth.lib.wiring import In, Out, connect
 
 from golden.config import DeviceConfig
 from golden.protocol import (
+    COUNTER_WORDS,
     FLAG_ACTIVITY,
+    FLAG_COUNTERS,
     FLAG_GIVEN,
     POLICY_FLAGS,
+    RULE_FLAGS,
+    SECTION_NAMES,
+    UPDATE_ARGUMENTS,
     WORD_BITS,
     Command,
+    Section,
     Status,
     info_values,
     split,
@@ -21,10 +29,11 @@ from golden.protocol import (
 )
 from hdl.decision import Decision
 from hdl.layouts import WORD
-from hdl.memory import ParameterMemory
+from hdl.memory import RowMemory, row_address
 from hdl.observations import ObservationQueue
 from hdl.options import CoreOptions
 from hdl.reader import CommandReader
+from hdl.update import Updater
 
 INFO_VALUE_WORDS = 2
 """Words of each value of ``INFO``."""
@@ -61,15 +70,17 @@ class Core(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self.config
-        m.submodules.reader = reader = CommandReader(config)
+        config, abilities = self.config, self.options.abilities
+        learns = abilities.learns
+        m.submodules.reader = reader = CommandReader(config, abilities)
         m.submodules.queue = queue = ObservationQueue(config)
-        m.submodules.memory = memory = ParameterMemory(config)
+        memories = {section: RowMemory(config, section) for section in abilities.sections}
+        for section, memory in memories.items():
+            m.submodules[SECTION_NAMES[section]] = memory
         m.submodules.decision = decision = self._decision
         connect(m, wiring.flipped(self.commands), reader.commands)
         connect(m, reader.put, queue.put)
         connect(m, queue.entries, decision.observations)
-        connect(m, decision.fetch, memory.fetch)
         request = reader.requests.payload
         m.d.comb += [
             queue.clear.eq(reader.clear),
@@ -81,24 +92,61 @@ class Core(wiring.Component):
             decision.starts.payload.policy.eq(request.flags & POLICY_FLAGS),
             decision.starts.payload.given.eq((request.flags & FLAG_GIVEN).any()),
             decision.starts.payload.activity.eq((request.flags & FLAG_ACTIVITY).any()),
-            memory.load.payload.eq(request.place),
-            memory.reads.payload.row.eq(request.place.row),
-            memory.reads.payload.word.eq(request.place.word),
         ]
+
+        # --- the memories: network, update, and what is loaded and read back, never at the same time ----------
+        place = row_address(config, request.place.row, request.place.word)
+        loads, reads, updating = Signal(), Signal(), Signal()
+        for section, memory in memories.items():
+            wanted = request.flags == section
+            m.d.comb += [
+                memory.fetch.en.eq(reads & wanted),
+                memory.fetch.address.eq(place),
+                memory.write.en.eq(loads & wanted),
+                memory.write.address.eq(place),
+                *(memory.write.data[lane].eq(request.values[lane]) for lane in range(config.lanes)),
+            ]
+        deciding = Signal()
+        with m.If(deciding):
+            m.d.comb += attach(decision.fetch, memories[Section.WEIGHT].fetch)
+            if learns:
+                m.d.comb += [
+                    *attach(decision.acc_fetch, memories[Section.ACC].fetch),
+                    *attach(decision.acc_write, memories[Section.ACC].write),
+                ]
+        m.d.comb += decision.fetch.data.eq(memories[Section.WEIGHT].fetch.data)
+        if learns:
+            m.submodules.updater = updater = Updater(config, abilities)
+            connect(m, updater.share, decision.share)
+            job = updater.starts.payload
+            m.d.comb += [
+                decision.acc_fetch.data.eq(memories[Section.ACC].fetch.data),
+                decision.samples.payload.rule.eq(request.flags & RULE_FLAGS),
+                decision.samples.payload.counters.eq((request.flags & FLAG_COUNTERS).any()),
+                decision.samples.payload.modulator.eq(request.modulator),
+                job.clear.eq(request.command == Command.CLEAR),
+                job.optimiser.eq(request.flags),
+                *(job[name].eq(request.update[i]) for i, name in enumerate(UPDATE_ARGUMENTS)),
+            ]
+            for section, memory in memories.items():
+                fetch, write = updater.fetch[section], updater.write[section]
+                m.d.comb += fetch.data.eq(memory.fetch.data)
+                with m.If(updating):
+                    m.d.comb += [*attach(fetch, memory.fetch), *attach(write, memory.write)]
 
         # --- what is sent ------------------------------------------------------------------------------------
         info = [
             word
-            for value in info_values(config, self.options.softmax_lanes).values()
+            for value in info_values(config, self.options.softmax_lanes, abilities).values()
             for word in split(value, INFO_VALUE_WORDS)
         ]
         m.submodules.info = info_memory = Memory(shape=WORD_BITS, depth=len(info), init=info)
         info_word = info_memory.read_port(domain="comb")
-        weight_words = words_of(config.weight_bits)
-        lane, part = Signal(range(max(config.lanes, 2))), Signal(range(max(weight_words, 2)))
         index = Signal(range(len(info)))
-        weight = Array(memory.words.payload[i] for i in range(config.lanes))[lane]
-        answered, failed = Signal(8), Signal(8)
+        lane, part = Signal(range(max(config.lanes, 2))), Signal(range(4))
+        # The value that is read back, whole words wide, and the number of its words but one.
+        value, final_part = Signal(WORD_BITS * 4), Signal.like(part)
+        answered, failed, flags = Signal(8), Signal(8), Signal(8)
         out, out_valid, advance, sends = Signal(WORD), Signal(), Signal(), Signal()
         word = Signal(WORD)
         m.d.comb += [
@@ -107,36 +155,68 @@ class Core(wiring.Component):
             self.responses.payload.eq(out),
             advance.eq(~out_valid | self.responses.ready),
         ]
+        with m.Switch(flags):
+            for section, memory in memories.items():
+                values = memory.fetch.data
+                with m.Case(section):
+                    m.d.comb += [
+                        value.eq(Array(values[i] for i in range(config.lanes))[lane]),
+                        final_part.eq(words_of(values.shape().elem_shape.width) - 1),
+                    ]
         with m.If(advance):
             m.d.sync += [out_valid.eq(sends), out.eq(word)]
 
-        with m.FSM():
+        with m.FSM() as states:
+            m.d.comb += deciding.eq(states.ongoing("DECIDE"))
             with m.State("REQUEST"):
                 m.d.sync += [
                     answered.eq(request.command),
                     failed.eq(request.status),
+                    flags.eq(request.flags),
                     index.eq(0),
                     lane.eq(0),
                     part.eq(0),
                 ]
                 with m.If(reader.requests.valid):
-                    with m.If((request.status == Status.OK) & (request.command == Command.INFER)):
+                    with m.If(request.status != Status.OK):
+                        m.d.comb += reader.requests.ready.eq(1)
+                        m.next = "HEADER"
+                    with m.Elif(request.command == Command.INFER):
                         m.d.comb += decision.starts.valid.eq(1)
                         with m.If(decision.starts.ready):
                             m.next = "DECIDE"
+                    if learns:
+                        with m.Elif(request.command == Command.LEARN):
+                            m.d.comb += decision.samples.valid.eq(1)
+                            with m.If(decision.samples.ready):
+                                m.next = "DECIDE"
+                        with m.Elif((request.command == Command.APPLY) | (request.command == Command.CLEAR)):
+                            m.d.comb += [updating.eq(1), updater.starts.valid.eq(1)]
+                            with m.If(updater.starts.ready):
+                                m.next = "UPDATE"
                     with m.Else():
                         m.d.comb += [
                             reader.requests.ready.eq(1),
-                            memory.load.valid.eq((request.status == Status.OK) & (request.command == Command.LOAD)),
-                            memory.reads.valid.eq((request.status == Status.OK) & (request.command == Command.READ)),
+                            loads.eq(request.command == Command.LOAD),
+                            reads.eq(request.command == Command.READ),
                         ]
                         m.next = "HEADER"
             with m.State("DECIDE"):
                 m.d.comb += reader.requests.ready.eq(decision.done)
                 with m.If(decision.done):
                     m.next = "HEADER"
+            if learns:
+                with m.State("UPDATE"):
+                    m.d.comb += [updating.eq(1), reader.requests.ready.eq(updater.done)]
+                    with m.If(updater.done):
+                        m.next = "HEADER"
             with m.State("HEADER"):
-                is_short = (failed != Status.OK) | (answered == Command.LOAD)
+                is_short = (
+                    (failed != Status.OK)
+                    | (answered == Command.LOAD)
+                    | (answered == Command.CLEAR)
+                    | ((answered == Command.LEARN) & ~(flags & FLAG_COUNTERS).any())
+                )
                 m.d.comb += [sends.eq(1), word.data.eq(Cat(answered, failed)), word.last.eq(is_short)]
                 with m.If(advance):
                     with m.If(is_short):
@@ -144,7 +224,10 @@ class Core(wiring.Component):
                     with m.Elif(answered == Command.INFO):
                         m.next = "INFO"
                     with m.Elif(answered == Command.READ):
-                        m.next = "WEIGHTS"
+                        m.next = "VALUES"
+                    if learns:
+                        with m.Elif(answered == Command.APPLY):
+                            m.next = "CYCLES"
                     with m.Else():
                         m.next = "RESULTS"
             with m.State("INFO"):
@@ -153,18 +236,29 @@ class Core(wiring.Component):
                     m.d.sync += index.eq(index + 1)
                     with m.If(word.last):
                         m.next = "REQUEST"
-            with m.State("WEIGHTS"):
-                ends = part == weight_words - 1
+            with m.State("VALUES"):
+                # The row word was fetched with the request, and stays.
+                ends = part == final_part
                 m.d.comb += [
-                    sends.eq(memory.words.valid),
-                    word.data.eq(weight >> (part * WORD_BITS)),
+                    sends.eq(1),
+                    word.data.eq(value.word_select(part, WORD_BITS)),
                     word.last.eq(ends & (lane == config.lanes - 1)),
-                    memory.words.ready.eq(advance & word.last),
                 ]
-                with m.If(advance & sends):
+                with m.If(advance):
                     m.d.sync += [part.eq(Mux(ends, 0, part + 1)), lane.eq(lane + ends)]
                     with m.If(word.last):
                         m.next = "REQUEST"
+            if learns:
+                with m.State("CYCLES"):
+                    m.d.comb += [
+                        sends.eq(1),
+                        word.data.eq(updater.cycles.word_select(part[0], WORD_BITS)),
+                        word.last.eq(part == COUNTER_WORDS - 1),
+                    ]
+                    with m.If(advance):
+                        m.d.sync += part.eq(part + 1)
+                        with m.If(word.last):
+                            m.next = "REQUEST"
             with m.State("RESULTS"):
                 m.d.comb += [
                     sends.eq(decision.words.valid),
@@ -174,3 +268,12 @@ class Core(wiring.Component):
                 with m.If(advance & sends & word.last):
                     m.next = "REQUEST"
         return m
+
+
+def attach(port: wiring.PureInterface, memory: wiring.PureInterface) -> list[Any]:
+    """Statements by which a memory follows a port that fetches or writes."""
+    return [
+        getattr(memory, name).eq(getattr(port, name))
+        for name, member in port.signature.members.items()
+        if name != "data" or member.flow == Out
+    ]

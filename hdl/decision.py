@@ -1,19 +1,22 @@
-"""One decision from observations to winners: the transaction ``INFER`` (docs/numerics.md, "Inference")."""
+"""The network at work on a decision or a sample: ``INFER`` and ``LEARN`` (docs/numerics.md)."""
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from golden.config import DeviceConfig
 from golden.kernels import POLICY_CONDITIONAL, POLICY_GREEDY
-from golden.protocol import COUNTERS, WORD_BITS
+from golden.plasticity import RULE_CONDITIONAL, RULE_CONTRASTIVE
+from golden.protocol import COUNTERS, LEARN_COUNTERS, WORD_BITS, Section
 from hdl.assign import Assigner
 from hdl.draws import DrawStore
+from hdl.eligibility import Eligibility
 from hdl.engine import COUNTER_BITS, EventEngine
+from hdl.lanes import share_signature
 from hdl.layouts import WORD, Scan, winner_bits
-from hdl.memory import fetch_signature
+from hdl.memory import fetch_signature, write_signature
 from hdl.mover import Mover
 from hdl.observations import queued_observation
 from hdl.options import CoreOptions
@@ -23,6 +26,11 @@ from hdl.softmax import Softmax
 
 DECISION = data.StructLayout({"nonce": 64, "policy": 2, "given": 1, "activity": 1})
 """A decision to take; ``given`` and ``policy`` as in ``INFER``, ``activity``: the results include it."""
+
+
+def sample(config: DeviceConfig) -> data.StructLayout:
+    """A sample to learn: ``rule`` and ``modulator`` as in ``LEARN``; ``counters``: they are wanted."""
+    return data.StructLayout({"rule": 2, "modulator": signed(config.modulator_bits), "counters": 1})
 
 
 def first_sampled_pass(config: DeviceConfig) -> int:
@@ -35,14 +43,19 @@ def first_sampled_pass(config: DeviceConfig) -> int:
 
 
 class Decision(wiring.Component):
-    """Event engine, softmax, mover and sampler at work on one decision after the other.
+    """Event engine, softmax, mover and sampler at work on one decision, or sample, after the other.
 
-    Golden twin: :func:`golden.kernels.infer_batch`, to the bit, counters of events and row words included.
+    Golden twins: :func:`golden.kernels.infer_batch` and :func:`golden.plasticity.learn_batch`, to the bit, counters of
+    events and row words included.
 
     Bias event and observations enter the potentials; passes follow each other until nothing changes. In a pass
     potentials flow through the softmax into the mover, whose events enter the potentials while the pass is still going
     on, and into the sampler, so that winners are there when the pass turns out to be the last. docs/architecture.md
     tells the life of a decision cycle by cycle and what it costs.
+
+    A sample goes the same way without winners. Then, by the rule, the action group jumps to the action that was taken
+    and the hidden groups settle again (contrastive), or the hidden groups jump to their winners and the action group is
+    expected anew (conditional); in the end the eligibility enters the accumulators (:mod:`hdl.eligibility`).
 
     Parameters
     ----------
@@ -51,12 +64,16 @@ class Decision(wiring.Component):
 
     Members
     -------
-    starts: In(stream of :data:`DECISION`); taken when the results of the decision before have been sent.
+    starts: In(stream of :data:`DECISION`), samples: In(stream of :func:`sample`), if the build learns; taken when the
+        results of the decision before have been sent, and not both at once.
     observations: the entries of a :class:`hdl.observations.ObservationQueue`, which ``rewind`` starts;
     ``no_observations``
         tells that there are none.
-    given_group: Out; given_winner: In, in the same cycle: hidden winners that replace the draw.
-    fetch: reads of the :class:`hdl.memory.ParameterMemory`.
+    given_group: Out; given_winner: In, in the same cycle: hidden winners that replace the draw; of a sample, its
+        winners, the action being that of the last group.
+    fetch: reads of the weights.
+    acc_fetch, acc_write: Out; the accumulators, if the build learns.
+    share: In(:func:`hdl.lanes.share_signature`), if the build learns; used while nothing is at work.
     done: Out; one cycle when the results are complete: neither observations nor given winners are looked at any more.
     words: Out(stream of :data:`hdl.layouts.WORD`): the results as :class:`hdl.results.Results` sends them. The cycles
         among them count from the start to the last winner, whatever the flow of the words.
@@ -64,8 +81,17 @@ class Decision(wiring.Component):
 
     def __init__(self, config: DeviceConfig, options: CoreOptions) -> None:
         self.config, self.options = config, options
-        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes)
+        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes, learns=options.learns)
         self._draws = DrawStore(config, rounds_per_cycle=options.rounds_per_cycle)
+        if options.learns:
+            rules = options.abilities.rules
+            self._eligibility = Eligibility(config, lanes=options.softmax_lanes, products=options.products, rules=rules)
+        learning = {
+            "samples": In(stream.Signature(sample(config))),
+            "acc_fetch": Out(fetch_signature(config, Section.ACC)),
+            "acc_write": Out(write_signature(config, Section.ACC)),
+            "share": In(share_signature(config)),
+        }
         super().__init__(
             {
                 "starts": In(stream.Signature(DECISION)),
@@ -77,16 +103,17 @@ class Decision(wiring.Component):
                 "fetch": Out(fetch_signature(config)),
                 "done": Out(1),
                 "words": Out(stream.Signature(WORD)),
+                **(learning if options.learns else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, lanes = self.config, self.options.softmax_lanes
+        config, lanes, learns = self.config, self.options.softmax_lanes, self.options.learns
         m.submodules.engine = engine = self._engine
         m.submodules.softmax = softmax = Softmax(config, lanes=lanes, in_logic=self.options.in_logic)
         m.submodules.sampler = sampler = Sampler(config, lanes=lanes, in_logic=self.options.in_logic)
-        m.submodules.mover = mover = Mover(config, lanes=lanes)
+        m.submodules.mover = mover = Mover(config, lanes=lanes, learns=learns)
         m.submodules.assigner = assigner = Assigner(config, lanes=lanes)
         m.submodules.draws = draws = self._draws
         m.submodules.results = results = Results(config, lanes=lanes)
@@ -96,15 +123,26 @@ class Decision(wiring.Component):
 
         job = Signal(DECISION)
         conditional, greedy = job.policy == POLICY_CONDITIONAL, job.policy == POLICY_GREEDY
-        number = Signal(range(config.iterations + 1))
+        # Of a sample: what to learn; a decision has the policy of its rule so far.
+        learned, lesson = Signal(), Signal(sample(config))
+        # Whether the hidden groups jump to winners, and whether the moves of the last pass are events all the same.
+        jumps, goes_on = Signal(), Signal()
+        m.d.comb += [
+            jumps.eq(Mux(learned, lesson.rule == RULE_CONDITIONAL, conditional)),
+            goes_on.eq(jumps | (learned & (lesson.rule == RULE_CONTRASTIVE))),
+        ]
+        # Passes of this phase, and of all.
+        number, passes = Signal(range(max(config.iterations, config.clamp_iterations) + 1)), Signal(WORD_BITS)
         cycles = Signal(COUNTER_BITS)
         # What is at work: biases, observations, a pass on the results of the softmax, activities that are assigned, or
         # the action group alone.
         biasing, observing, passing, assigning, finishing = (
             Signal(name=name) for name in ("biasing", "observing", "passing", "assigning", "finishing")
         )
+        # And the eligibility at work; its start.
+        tracing, started = Signal(), Signal()
         sampling = Signal()
-        m.d.comb += sampling.eq(finishing | (passing & (number >= first_sampled_pass(config))))
+        m.d.comb += sampling.eq(~learned & (finishing | (passing & (number >= first_sampled_pass(config)))))
 
         # --- events: biases and observations, or moves ---------------------------------------------------
         entry = self.observations.payload
@@ -171,7 +209,7 @@ class Decision(wiring.Component):
             results.probabilities.payload.beat.eq(action_beat),
             results.probabilities.payload.probability.eq(beat.payload.probability),
             draws.group.eq(choice),
-            sampler.choices.valid.eq(greedy | draws.available),
+            sampler.choices.valid.eq(~learned & (greedy | draws.available)),
             sampler.choices.payload.draw.eq(draws.draw),
             sampler.choices.payload.greedy.eq(greedy),
             sampler.winners.ready.eq(1),
@@ -192,7 +230,7 @@ class Decision(wiring.Component):
         m.d.comb += [
             results.group.eq(assigned),
             self.given_group.eq(assigned),
-            set_to.winner.eq(Mux(job.given, self.given_winner, results.winner)),
+            set_to.winner.eq(Mux(learned | job.given, self.given_winner, results.winner)),
             set_to.uniform.eq(~jumping),
             set_to.action.eq(assigned == config.groups),
         ]
@@ -214,7 +252,6 @@ class Decision(wiring.Component):
             ]
 
         # --- the course of a decision ---------------------------------------------------------------------
-        iterations = Signal(WORD_BITS)
         counters = {
             "events": engine.event_count,
             "row_words": engine.word_count,
@@ -222,27 +259,68 @@ class Decision(wiring.Component):
             "stalls": engine.stall_count,
         }
         m.d.comb += [
-            iterations.eq(number),
-            results.counts.as_value().eq(Cat(iterations, *(counters[name] for name in COUNTERS))),
+            results.counts.as_value().eq(Cat(passes, *(counters[name] for name in COUNTERS))),
             mover.peek_address.eq(results.peek_address),
             results.peek_data.eq(mover.peek_data),
             draws.nonces.payload.eq(self.starts.payload.nonce),
         ]
+        if learns:
+            eligibility = self._eligibility
+            m.submodules.eligibility = eligibility
+            connect(m, eligibility.fetch, flipped(self.acc_fetch))
+            connect(m, eligibility.write, flipped(self.acc_write))
+            counters["learn_words"] = eligibility.word_count
+            m.d.comb += [
+                eligibility.starts.payload.rule.eq(lesson.rule),
+                eligibility.starts.payload.modulator.eq(lesson.modulator),
+                eligibility.winner.eq(self.given_winner),
+                eligibility.peek_activity.eq(mover.peek_data),
+                eligibility.peek_second.eq(mover.peek_second),
+                eligibility.no_observations.eq(self.no_observations),
+                eligibility.observations.payload.eq(self.observations.payload),
+            ]
+            with m.If(learned):
+                m.d.comb += results.counts.as_value().eq(Cat(passes, *(counters[name] for name in LEARN_COUNTERS)))
+            with m.If(tracing):
+                m.d.comb += [
+                    mover.peek_address.eq(eligibility.peek_address),
+                    self.given_group.eq(eligibility.winner_group),
+                    self.rewind.eq(eligibility.rewind),
+                    eligibility.observations.valid.eq(self.observations.valid),
+                    self.observations.ready.eq(eligibility.observations.ready),
+                ]
+            # The multipliers: the update borrows them while nothing is at work.
+            borrowed, own = engine.share, eligibility.share
+            m.d.comb += [
+                borrowed.use.eq(own.use | self.share.use),
+                borrowed.square.eq(self.share.square),
+                borrowed.columns.eq(Mux(tracing, own.columns.as_value(), self.share.columns.as_value())),
+                borrowed.factor.eq(own.factor),
+                own.products.eq(borrowed.products),
+                self.share.products.eq(borrowed.products),
+            ]
         turn = mover.passes.payload
-        final = number == config.iterations
         changed = mover.outcomes.payload
         drawn = winner == choice
         m.d.sync += cycles.eq(cycles + 1)
         after_observations = "UNIFORM" if uniform else "PASS"
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.starts.ready.eq(results.sends.ready)
+                begins = Signal()
+                m.d.comb += [self.starts.ready.eq(results.sends.ready), begins.eq(self.starts.valid)]
                 with m.If(self.starts.valid & self.starts.ready):
+                    m.d.comb += draws.nonces.valid.eq(self.starts.payload.policy != POLICY_GREEDY)
+                    m.d.sync += [job.eq(self.starts.payload), learned.eq(0)]
+                if learns:
                     m.d.comb += [
-                        self.rewind.eq(1),
-                        draws.nonces.valid.eq(self.starts.payload.policy != POLICY_GREEDY),
+                        self.samples.ready.eq(results.sends.ready),
+                        begins.eq(self.starts.valid | self.samples.valid),
                     ]
-                    m.d.sync += [job.eq(self.starts.payload), number.eq(0), cycles.eq(0)]
+                    with m.If(self.samples.valid & self.samples.ready):
+                        m.d.sync += [lesson.eq(self.samples.payload), learned.eq(1)]
+                with m.If(begins & results.sends.ready):
+                    m.d.comb += self.rewind.eq(1)
+                    m.d.sync += [value.eq(0) for value in (number, passes, cycles, group, choice, winner)]
                     m.next = "BIAS"
                 with m.Else():
                     m.d.sync += cycles.eq(cycles)
@@ -271,24 +349,30 @@ class Decision(wiring.Component):
                     is_last.eq(number == config.iterations - 1),
                     mover.passes.valid.eq(1),
                     turn.silent.eq((number == 0) & (not uniform)),
-                    turn.quiet.eq(is_last & ~conditional),
+                    turn.quiet.eq(is_last & ~goes_on),
                     turn.scan.eq(Mux(is_last, Scan.NONE, Scan.ALL)),
                 ]
-                m.d.sync += number.eq(number + 1)
+                m.d.sync += [number.eq(number + 1), passes.eq(passes + 1)]
                 m.next = "PASSING"
             with m.State("PASSING"):
                 m.d.comb += [passing.eq(1), mover.outcomes.ready.eq(1)]
                 with m.If(mover.outcomes.valid):
-                    with m.If(changed & ~final):
+                    with m.If(changed & (number != config.iterations)):
                         m.next = "PASS"
-                    with m.Elif(conditional):
+                    with m.Elif(jumps):
                         m.next = "JUMP"
+                    if learns:
+                        with m.Elif(learned & goes_on):
+                            m.next = "CLAMP"
+                        with m.Elif(learned):
+                            m.next = "ELIGIBILITY"
                     with m.Else():
                         m.next = "END"
             with m.State("JUMP"):
                 m.d.comb += [
                     mover.passes.valid.eq(drawn),
-                    turn.hold.eq(1),
+                    turn.second.eq(1),
+                    turn.departs.eq(1),
                     turn.hidden_only.eq(1),
                     turn.scan.eq(Scan.ACTION),
                     turn.always.eq(1),
@@ -301,12 +385,81 @@ class Decision(wiring.Component):
                 with m.If(mover.outcomes.valid):
                     m.d.sync += assigned.eq(0)
                     m.next = "ACTION"
+                    if learns:
+                        with m.If(learned):
+                            m.next = "EXPECT"
+            if learns:
+                with m.State("EXPECT"):
+                    # The action group's activity, given the hidden winners.
+                    m.d.comb += [
+                        mover.passes.valid.eq(1),
+                        turn.second.eq(1),
+                        turn.departs.eq(1),
+                        turn.action_only.eq(1),
+                        turn.quiet.eq(1),
+                    ]
+                    m.next = "EXPECTING"
+                with m.State("EXPECTING"):
+                    m.d.comb += [passing.eq(1), mover.outcomes.ready.eq(1)]
+                    with m.If(mover.outcomes.valid):
+                        m.next = "ELIGIBILITY"
+                with m.State("CLAMP"):
+                    m.d.comb += [
+                        mover.passes.valid.eq(1),
+                        turn.second.eq(1),
+                        turn.departs.eq(1),
+                        turn.action_only.eq(1),
+                        turn.scan.eq(Scan.HIDDEN),
+                        turn.always.eq(1),
+                    ]
+                    m.d.sync += [assigned.eq(config.groups), number.eq(0)]
+                    m.next = "ASSIGN ACTION"
+                with m.State("ASSIGN ACTION"):
+                    m.d.comb += [assigning.eq(1), jumping.eq(1), mover.outcomes.ready.eq(1)]
+                    with m.If(mover.outcomes.valid):
+                        m.d.sync += assigned.eq(0)
+                        m.next = "CLAMPED PASS"
+                with m.State("CLAMPED PASS"):
+                    is_last_clamped = number == config.clamp_iterations - 1
+                    m.d.comb += [
+                        mover.passes.valid.eq(1),
+                        turn.second.eq(1),
+                        turn.departs.eq(number == 0),
+                        turn.hidden_only.eq(1),
+                        turn.quiet.eq(is_last_clamped),
+                        turn.scan.eq(Mux(is_last_clamped, Scan.NONE, Scan.HIDDEN)),
+                    ]
+                    m.d.sync += [number.eq(number + 1), passes.eq(passes + 1)]
+                    m.next = "CLAMPED PASSING"
+                with m.State("CLAMPED PASSING"):
+                    m.d.comb += [passing.eq(1), mover.outcomes.ready.eq(1)]
+                    with m.If(mover.outcomes.valid):
+                        m.next = "ELIGIBILITY"
+                        with m.If(changed & (number != config.clamp_iterations)):
+                            m.next = "CLAMPED PASS"
+                with m.State("ELIGIBILITY"):
+                    m.d.comb += [tracing.eq(1), eligibility.starts.valid.eq(~started)]
+                    m.d.sync += started.eq(1)
+                    with m.If(eligibility.done):
+                        m.d.sync += started.eq(0)
+                        m.next = "LEARNED"
+                with m.State("LEARNED"):
+                    m.d.comb += [
+                        results.sends.valid.eq(lesson.counters),
+                        results.sends.payload.learned.eq(1),
+                        self.done.eq(1),
+                    ]
+                    m.next = "IDLE"
             with m.State("ACTION"):
                 m.d.comb += finishing.eq(1)
                 with m.If(beat.valid & beat.ready & beat.payload.last):
                     m.next = "END"
             with m.State("END"):
-                m.d.comb += [results.sends.valid.eq(drawn), results.sends.payload.eq(job.activity), self.done.eq(drawn)]
+                m.d.comb += [
+                    results.sends.valid.eq(drawn),
+                    results.sends.payload.activity.eq(job.activity),
+                    self.done.eq(drawn),
+                ]
                 with m.If(drawn):
                     m.next = "IDLE"
         return m

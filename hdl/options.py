@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
+from golden.arguments import OPTIMISERS, RULES
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
+from golden.protocol import Abilities
 
 MULTIPLICATIONS_PER_GROUP = 2
 """The reciprocal's and the draw's."""
 
+MULTIPLICATIONS_PER_ROW = 2
+"""Of the modulator, with an activity and with its change."""
 
 MOST_SOFTMAX_LANES = 8
 """More than this many neurons per cycle only help where moves are rare."""
@@ -21,30 +27,77 @@ class CoreOptions:
 
     Parameters
     ----------
-    softmax_lanes: neurons per cycle of scan, softmax, mover and sampler; at most the lanes of a row word.
+    softmax_lanes: neurons per cycle of scan, softmax, mover, sampler and traces; at most the lanes of a row word.
     rounds_per_cycle: of the random generator; 1, 2, 4 or 20.
     in_logic: make the two multiplications per group, reciprocal and draw, of adders, which saves two multipliers.
+    rules, optimisers: what the build learns with, names with commas between; none of either: it does not learn.
+    products: multipliers per lane when it learns; with 1 instead of 2, a row that has changed takes two cycles a word.
+
+    Raises
+    ------
+    SvpgError: an unknown rule or optimiser, or one without the other.
     """
 
     softmax_lanes: int = 4
     rounds_per_cycle: int = 1
     in_logic: bool = False
+    rules: str = ""
+    optimisers: str = ""
+    products: int = 2
+
+    def __post_init__(self) -> None:
+        for what, known in (("rules", RULES), ("optimisers", OPTIMISERS)):
+            unknown = names(getattr(self, what)) - frozenset(known)
+            if unknown:
+                raise SvpgError(
+                    f"core.{what} = {getattr(self, what)!r}: {', '.join(sorted(unknown))} is unknown; "
+                    f"choose among {', '.join(known)}"
+                )
+        if bool(self.rules) != bool(self.optimisers):
+            raise SvpgError("core.rules and core.optimisers go together; give some of both, or none")
+        if self.products not in (1, 2):
+            raise SvpgError(f"core.products = {self.products} is not possible; give 1 or 2")
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the build learns with."""
+        return Abilities(names(self.rules), names(self.optimisers))
+
+    @property
+    def learns(self) -> bool:
+        """Whether the build learns."""
+        return self.abilities.learns
+
+    def learning(self) -> CoreOptions:
+        """The same build with all rules and optimisers."""
+        return dataclasses.replace(self, rules=",".join(RULES), optimisers=",".join(OPTIMISERS))
 
     @classmethod
-    def within(cls, config: DeviceConfig, multipliers: int) -> CoreOptions:
-        """The build of fewest cycles with a number of multipliers.
+    def within(cls, config: DeviceConfig, multipliers: int, **options: Any) -> CoreOptions:
+        """The build of fewest cycles with a number of multipliers, other options given.
 
         Raises
         ------
         SvpgError: the lanes of a row word leave none for the softmax.
         """
-        left = multipliers - config.lanes
+        build = cls(softmax_lanes=1, in_logic=True, **options)
+        left = multipliers - build.multipliers(config) + 1
         if left < 1:
             raise SvpgError(
                 f"{config.lanes} lanes do not fit {multipliers} multipliers; set lanes to {multipliers - 1} at most"
+                if not build.learns
+                else f"{config.lanes} lanes that learn do not fit {multipliers} multipliers; set lanes to "
+                f"{(multipliers - MULTIPLICATIONS_PER_ROW - 1) // build.products} at most"
             )
-        return cls(softmax_lanes=min(left, config.lanes, MOST_SOFTMAX_LANES), in_logic=True)
+        return dataclasses.replace(build, softmax_lanes=min(left, config.lanes, MOST_SOFTMAX_LANES))
 
     def multipliers(self, config: DeviceConfig) -> int:
-        """Multipliers of a build: one per lane of the engine and of the softmax, and those per group."""
-        return config.lanes + self.softmax_lanes + (0 if self.in_logic else MULTIPLICATIONS_PER_GROUP)
+        """Multipliers of a build: of the lanes of the engine and of the softmax, and those per group and per row."""
+        per_group = 0 if self.in_logic else MULTIPLICATIONS_PER_GROUP
+        lanes = config.lanes * (self.products if self.learns else 1)
+        return lanes + self.softmax_lanes + per_group + (MULTIPLICATIONS_PER_ROW if self.learns else 0)
+
+
+def names(text: str) -> frozenset[str]:
+    """Names with commas between."""
+    return frozenset(name.strip() for name in text.split(",") if name.strip())

@@ -1,4 +1,4 @@
-"""The results of a decision and their way out (docs/protocol.md, response of ``INFER``)."""
+"""The results of a decision or a sample and their way out (docs/protocol.md, ``INFER`` and ``LEARN``)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
-from golden.protocol import COUNTER_WORDS, COUNTERS, WORD_BITS, words_of
+from golden.protocol import COUNTER_WORDS, COUNTERS, LEARN_COUNTERS, WORD_BITS, words_of
 from hdl.layouts import WORD, all_beats, winner_bits
 
 COUNT_WORDS = 1 + COUNTER_WORDS * len(COUNTERS)
-"""Words of the iterations and the counters."""
+"""Words of the iterations and the counters of ``INFER``."""
+
+LEARN_COUNT_WORDS = 1 + COUNTER_WORDS * len(LEARN_COUNTERS)
+"""The same of ``LEARN``."""
+
+SENDS = data.StructLayout({"activity": 1, "learned": 1})
+"""What to send: a decision, with the ``activity`` if set; or, of a sample that was ``learned``, the counts alone."""
 
 
 class Results(wiring.Component):
     """Winners and action probabilities of the last pass, and the words of a response but its header.
 
-    Golden twin: the response of :meth:`golden.server.FrameServer.exchange`.
+    Golden twin: the response of :meth:`golden.server.FrameServer.exchange`. Of a sample there are counts alone.
 
     A winner or a beat of probabilities is stored in the cycle it is offered, later ones replace earlier ones. The first
     word is offered :attr:`latency` cycles after ``sends`` has been taken, the others follow without a pause; ``sends``
@@ -37,9 +43,9 @@ class Results(wiring.Component):
     winners: In(stream of {``group``, ``winner``}, always ready).
     group: In; winner: Out: a stored winner in the same cycle, while nothing is sent.
     probabilities: In(stream of {``beat``, ``probability``}, always ready): beats of the action group.
-    counts: In; iterations and counters as words.
+    counts: In; iterations and counters as words, in the order of what is sent.
     peek_address: Out; peek_data: In: stored activities of a beat.
-    sends: In(stream of 1 bit): starts to send, with the activities if set.
+    sends: In(stream of :data:`SENDS`): starts to send.
     words: Out(stream of :data:`hdl.layouts.WORD`).
     """
 
@@ -58,10 +64,10 @@ class Results(wiring.Component):
                 "group": In(range(config.groups + 1)),
                 "winner": Out(winner_bits(config)),
                 "probabilities": In(stream.Signature(data.StructLayout(beat), always_ready=True)),
-                "counts": In(data.ArrayLayout(WORD_BITS, COUNT_WORDS)),
+                "counts": In(data.ArrayLayout(WORD_BITS, LEARN_COUNT_WORDS)),
                 "peek_address": Out(range(all_beats(config, lanes))),
                 "peek_data": In(data.ArrayLayout(config.activity.bits, lanes)),
-                "sends": In(stream.Signature(1)),
+                "sends": In(stream.Signature(SENDS)),
                 "words": Out(stream.Signature(WORD)),
             }
         )
@@ -85,13 +91,13 @@ class Results(wiring.Component):
         ]
 
         # --- where the next word comes from ----------------------------------------------------------------
-        index = Signal(range(max(COUNT_WORDS, config.groups + 1)))
+        index = Signal(range(max(LEARN_COUNT_WORDS, config.groups + 1)))
         beat, lane = Signal(range(all_beats(config, lanes))), Signal(range(max(lanes, 2)))
         left = Signal(range(max(config.group_size, config.actions)))
         group = Signal(range(config.groups + 1))
         prob_words = words_of(config.probability.bits)
         part = Signal(range(max(prob_words, 2)))
-        with_activity = Signal()
+        job = Signal(SENDS)
         word, is_last, advance = Signal(WORD_BITS), Signal(), Signal()
         out, out_valid = Signal(WORD), Signal()
         m.d.comb += [
@@ -124,13 +130,18 @@ class Results(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += self.sends.ready.eq(advance)
                 with m.If(self.sends.valid & self.sends.ready):
-                    m.d.sync += [with_activity.eq(self.sends.payload), index.eq(0)]
+                    m.d.sync += [job.eq(self.sends.payload), index.eq(0)]
                     m.next = "COUNTS"
             with m.State("COUNTS"):
-                m.d.comb += word.eq(self.counts[index])
+                m.d.comb += [
+                    word.eq(self.counts[index]),
+                    is_last.eq(job.learned & (index == LEARN_COUNT_WORDS - 1)),
+                ]
                 with m.If(advance):
                     m.d.sync += index.eq(index + 1)
-                    with m.If(index == COUNT_WORDS - 1):
+                    with m.If(is_last):
+                        m.next = "IDLE"
+                    with m.Elif(~job.learned & (index == COUNT_WORDS - 1)):
                         m.d.sync += index.eq(0)
                         m.next = "WINNERS"
             with m.State("WINNERS"):
@@ -143,7 +154,7 @@ class Results(wiring.Component):
             with m.State("PROBABILITIES"):
                 m.d.comb += [
                     word.eq(get_beat.data[lane] >> (part * WORD_BITS)),
-                    is_last.eq((left == 0) & (part == prob_words - 1) & ~with_activity),
+                    is_last.eq((left == 0) & (part == prob_words - 1) & ~job.activity),
                 ]
                 with m.If(advance):
                     with m.If(part == prob_words - 1):
@@ -151,7 +162,7 @@ class Results(wiring.Component):
                         next_neuron()
                         with m.If(left == 0):
                             m.d.sync += [beat.eq(0), group.eq(0), left.eq(config.group_size - 1)]
-                            with m.If(with_activity):
+                            with m.If(job.activity):
                                 m.next = "ACTIVITY"
                             with m.Else():
                                 m.next = "IDLE"

@@ -8,8 +8,20 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from golden.protocol import FLAG_ACTIVITY, LAST, Command, Field, Ints, pack, response_fields
-from hdl.results import COUNT_WORDS, Results
+from golden.protocol import (
+    COUNTER_WORDS,
+    FLAG_ACTIVITY,
+    FLAG_COUNTERS,
+    LAST,
+    LEARN_COUNTERS,
+    WORD_BITS,
+    Command,
+    Field,
+    Ints,
+    pack,
+    response_fields,
+)
+from hdl.results import COUNT_WORDS, LEARN_COUNT_WORDS, Results
 from sim.bench.codec import Codec
 from sim.bench.designs import AllPorts
 from sim.bench.groups import activity_beats, beats_of
@@ -22,6 +34,12 @@ RESULTS = Results(CONFIG, lanes=LANES)
 COMPONENT = AllPorts(RESULTS)
 BOUNDS = CONFIG.group_start.tolist()
 SIZES = np.diff(CONFIG.group_start)
+
+DECISION = (Command.INFER, 0)
+WITH_ACTIVITY = (Command.INFER, FLAG_ACTIVITY)
+SAMPLE = (Command.LEARN, FLAG_COUNTERS)
+KINDS = (DECISION, WITH_ACTIVITY, SAMPLE)
+"""Commands and flags whose results are sent."""
 
 
 class Model:
@@ -56,6 +74,7 @@ class Model:
         bench, rng = self.bench, self.bench.rng
         fields = response_fields(CONFIG, Command.INFER, FLAG_ACTIVITY)
         values = {field.name: self.random(field) for field in fields}
+        values |= {name: self.random(Field(name, 1, WORD_BITS * COUNTER_WORDS)) for name in LEARN_COUNTERS}
         order = rng.choices(range(CONFIG.groups + 1), k=3) + rng.sample(range(CONFIG.groups + 1), k=CONFIG.groups + 1)
         for number, group in enumerate(order):
             final = group not in order[number + 1 :]
@@ -77,13 +96,15 @@ class Model:
         ]
         return values
 
-    def send(self, values: dict[str, Ints], with_activity: bool) -> int:
+    def send(self, values: dict[str, Ints], kind: tuple[Command, int]) -> int:
         """Queue the sending of results, and golden's words; gives their number."""
-        fields = response_fields(CONFIG, Command.INFER, FLAG_ACTIVITY if with_activity else 0)
+        fields = response_fields(CONFIG, *kind)
         words = [int(word) for word in pack(0, fields, values, 1)[0, 1:]]
         counts = Codec(RESULTS.counts.shape())
-        self.bench.dut.counts.value = counts.pack([word & LAST - 1 for word in words[:COUNT_WORDS]])
-        self.sends.send(int(with_activity))
+        count = LEARN_COUNT_WORDS if kind == SAMPLE else COUNT_WORDS
+        unused = [self.bench.rng.getrandbits(WORD_BITS) for _ in range(LEARN_COUNT_WORDS - count)]
+        self.bench.dut.counts.value = counts.pack([word & LAST - 1 for word in words[:count]] + unused)
+        self.sends.send({"activity": int(kind == WITH_ACTIVITY), "learned": int(kind == SAMPLE)})
         self.words.expect(*({"data": word & LAST - 1, "last": word // LAST} for word in words))
         return len(words)
 
@@ -98,8 +119,9 @@ async def any_flow(dut: Any) -> None:
         await model.bench.reset()
         for _ in range(RUN["decisions"]):
             values = await model.store()
-            first = model.send(values, model.bench.rng.random() < 0.5) + len(model.words.cycles)
-            model.send(values, model.bench.rng.random() < 0.5)
+            kind = model.bench.rng.choice(KINDS)
+            first = model.send(values, kind) + len(model.words.cycles)
+            model.send(values, kind)
             await model.bench.finish(quiet=model.bench.rng.randrange(4))
             assert model.sends.cycles[-1] >= model.words.cycles[first - 1], "started before the last word was taken"
 
@@ -109,11 +131,11 @@ async def time(dut: Any) -> None:
     """The first word after the latency, then one in every cycle; sent again, at once after the last."""
     model = Model(dut)
     await model.bench.reset()
-    for with_activity in (False, True):
+    for kind in KINDS:
         values = await model.store()
         first, starts = len(model.words.cycles), len(model.sends.cycles)
         for _ in range(3):
-            count = model.send(values, with_activity)
+            count = model.send(values, kind)
         await model.bench.finish()
         sends = model.sends.cycles[starts:]
         # Taken with the last word of the one before.
@@ -128,13 +150,13 @@ async def reset_in_the_middle(dut: Any) -> None:
     model = Model(dut)
     await model.bench.reset()
     values = await model.store()
-    words = model.send(values, True)
+    words = model.send(values, WITH_ACTIVITY)
     await model.bench.finish()
     for cycles in range(1, words + 4):
-        model.sends.send(1)
+        model.sends.send({"activity": 1, "learned": 0})
         with model.words.unchecked():
             await model.bench.step(cycles)
         model.sends.forget()
         await model.bench.reset()
-        model.send(values, cycles % 2 == 0)
+        model.send(values, KINDS[cycles % len(KINDS)])
         await model.bench.finish()
