@@ -293,9 +293,9 @@ class Decision(wiring.Component):
             borrowed, own = engine.share, eligibility.share
             m.d.comb += [
                 borrowed.use.eq(own.use | self.share.use),
-                borrowed.square.eq(self.share.square),
+                borrowed.square.eq(~tracing & self.share.square),
                 borrowed.columns.eq(Mux(tracing, own.columns.as_value(), self.share.columns.as_value())),
-                borrowed.factor.eq(own.factor),
+                borrowed.factors.eq(own.factors),
                 own.products.eq(borrowed.products),
                 self.share.products.eq(borrowed.products),
             ]
@@ -439,7 +439,8 @@ class Decision(wiring.Component):
                             m.next = "CLAMPED PASS"
                 with m.State("ELIGIBILITY"):
                     m.d.comb += [tracing.eq(1), eligibility.starts.valid.eq(~started)]
-                    m.d.sync += started.eq(1)
+                    with m.If(eligibility.starts.ready):
+                        m.d.sync += started.eq(1)
                     with m.If(eligibility.done):
                         m.d.sync += started.eq(0)
                         m.next = "LEARNED"

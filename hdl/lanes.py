@@ -14,15 +14,15 @@ from hdl.layouts import event_bits, factor_bits, product_bits, row_values
 def share_signature(config: DeviceConfig) -> wiring.Signature:
     """The multipliers as learning borrows them, while no event is in work.
 
-    In a cycle in which ``use`` is set, ``columns`` are multiplied by ``factor`` or, with ``square``, by themselves; the
-    products are there in the next cycle.
+    In a cycle in which ``use`` is set, ``columns`` are multiplied by ``factors`` or, with ``square``, by themselves;
+    the products are there in the next cycle.
     """
     return wiring.Signature(
         {
             "use": Out(1),
             "square": Out(1),
             "columns": Out(data.ArrayLayout(signed(factor_bits(config)), config.lanes)),
-            "factor": Out(signed(event_bits(config))),
+            "factors": Out(data.ArrayLayout(signed(event_bits(config)), config.lanes)),
             "products": In(data.ArrayLayout(signed(product_bits(config)), config.lanes)),
         }
     )
@@ -74,7 +74,7 @@ class LaneMultipliers(wiring.Component):
                 left, right = Signal(signed(bits), name=f"left{lane}"), Signal(signed(other_bits), name=f"right{lane}")
                 m.d.comb += [
                     left.eq(Mux(share.use, column, self.weights[lane])),
-                    right.eq(Mux(share.use, Mux(share.square, column, share.factor), self.value)),
+                    right.eq(Mux(share.use, Mux(share.square, column, share.factors[lane]), self.value)),
                     share.products[lane].eq(self.products[lane]),
                 ]
             m.d.sync += self.products[lane].eq(left * right)

@@ -1,0 +1,227 @@
+"""The update of all parameters from their accumulators (docs/numerics.md, ``APPLY``)."""
+
+from __future__ import annotations
+
+from amaranth import C, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.arguments import OPTIMISERS, apply_limits
+from golden.config import DeviceConfig
+from golden.plasticity import OPTIMISER_RMSPROP, OPTIMISER_SIGN
+from golden.protocol import SECTION_NAMES, Abilities, Section
+from hdl.engine import COUNTER_BITS
+from hdl.lanes import share_signature
+from hdl.memory import FETCH_LATENCY, fetch_signature, row_addresses, write_signature
+from hdl.pipeline import delay
+
+
+def update(config: DeviceConfig) -> data.StructLayout:
+    """What to do: ``clear`` accumulators and second moments, or update with the arguments of ``APPLY``."""
+    limits: dict[str, list[int]] = {}
+    for optimiser in OPTIMISERS:
+        for name, pair in apply_limits(config, optimiser).items():
+            limits.setdefault(name, []).extend(pair)
+    shapes = {
+        name: signed(max(*values, 1).bit_length() + 1) if min(values) < 0 else unsigned(max(*values, 1).bit_length())
+        for name, values in limits.items()
+    }
+    return data.StructLayout({"clear": 1, "optimiser": 2, **shapes})
+
+
+def shift_round(value: Value, amount: Value) -> Value:
+    """``value / 2**amount`` to the nearest integer, halves away from zero (:func:`golden.kernels.shift_round`)."""
+    half = (C(1) << amount) >> 1
+    return (value + half - ((value < 0) & (amount != 0))) >> amount
+
+
+def saturate(value: Value, bits: int) -> Value:
+    """A signed value within so many bits."""
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+    return Mux(value < low, C(low, signed(bits)), Mux(value > high, C(high, signed(bits)), value[:bits].as_signed()))
+
+
+def bit_length(value: Value) -> Value:
+    """Bits of a number, 0 for 0 (:func:`golden.kernels.bit_length`)."""
+    length: Value = C(0, len(value).bit_length())
+    for bit in range(len(value)):
+        length = Mux(value[bit], bit + 1, length)
+    return length
+
+
+class Updater(wiring.Component):
+    """Updates every parameter, or clears what was learned, one row word per cycle.
+
+    Golden twin: :func:`golden.plasticity.apply_rows`, called as by :meth:`golden.device.Device.apply`, and
+    :meth:`golden.device.Device.clear_learning`. Every argument within :func:`golden.arguments.apply_limits` is allowed,
+    of the optimisers of the build. Zeros stay zeros, so that nothing need know which synapses exist.
+
+    An update of n row words takes n + :attr:`latency` cycles from its start to the last write, both included; clearing
+    takes n. ``done`` is set in the last of them; the next may start in the cycle after.
+
+    Multipliers: those that it borrows, to square gradients for the second moments.
+
+    Parameters
+    ----------
+    config: sizes and formats.
+    abilities: optimisers of the build.
+
+    Members
+    -------
+    starts: In(stream of :func:`update`).
+    weight_fetch, weight_write, acc_fetch, acc_write: Out; the memories; moment_fetch, moment_write: if there are second
+        moments. In the attributes ``fetch`` and ``write`` by section as well.
+    share: Out(:func:`hdl.lanes.share_signature`).
+    done: Out; cycles: Out; those of the last transaction.
+    """
+
+    def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
+        self.config, self.abilities = config, abilities
+        self.latency = 7 if abilities.has_moments else 4
+        ports = {
+            f"{SECTION_NAMES[section]}_{name}": Out(signature(config, section))
+            for section in abilities.sections
+            for name, signature in (("fetch", fetch_signature), ("write", write_signature))
+        }
+        super().__init__(
+            {
+                "starts": In(stream.Signature(update(config))),
+                "share": Out(share_signature(config)),
+                "done": Out(1),
+                "cycles": Out(COUNTER_BITS),
+                **ports,
+            }
+        )
+        self.fetch = {section: getattr(self, f"{SECTION_NAMES[section]}_fetch") for section in abilities.sections}
+        self.write = {section: getattr(self, f"{SECTION_NAMES[section]}_write") for section in abilities.sections}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, has_moments = self.config, self.abilities.has_moments
+        addresses = row_addresses(config)
+        job = Signal(update(config))
+        # Stages by what their registers hold, counted in cycles from the word's address.
+        at_gradient = FETCH_LATENCY + 1
+        at_square, at_moment, at_shift = at_gradient + 1, at_gradient + 2, at_gradient + 3 * has_moments
+        at_step = self.latency
+
+        # --- addresses: stage i has the word that was begun i cycles ago --------------------------------------
+        valid = [Signal(name=f"valid{i}") for i in range(at_step + 1)]
+        address = [Signal(addresses, name=f"address{i}") for i in range(at_step + 1)]
+        begins, going, clears, is_final = Signal(), Signal(), Signal(), Signal()
+        number = address[0]
+        m.d.comb += [
+            self.starts.ready.eq(~going & ~Cat(*valid[1:]).any()),
+            begins.eq(self.starts.valid & self.starts.ready),
+            clears.eq(Mux(begins, self.starts.payload.clear, going & job.clear)),
+            valid[0].eq(Mux(begins, ~self.starts.payload.clear, going & ~job.clear)),
+            is_final.eq(number == addresses[-1]),
+            self.done.eq(Mux(clears, is_final, valid[-1] & (address[-1] == addresses[-1]))),
+        ]
+        with m.If(begins):
+            m.d.sync += [job.eq(self.starts.payload), going.eq(1), self.cycles.eq(1)]
+        with m.Elif(~self.starts.ready):
+            m.d.sync += self.cycles.eq(self.cycles + 1)
+        with m.If(begins | going):
+            m.d.sync += number.eq(number + 1)
+            with m.If(is_final):
+                m.d.sync += [number.eq(0), going.eq(0)]
+        m.d.sync += [*delay(valid), *delay(address)]
+
+        # Each memory is fetched when its values are wanted, and written when the new ones are there.
+        wanted = {Section.WEIGHT: at_step, Section.ACC: FETCH_LATENCY, Section.MOMENT: at_square}
+        written = {Section.WEIGHT: at_step, Section.ACC: at_step, Section.MOMENT: at_moment}
+        for section in self.abilities.sections:
+            fetch, write = self.fetch[section], self.write[section]
+            asks, puts = wanted[section] - FETCH_LATENCY, written[section]
+            may_clear = clears if section != Section.WEIGHT else 0
+            m.d.comb += [
+                fetch.en.eq(valid[asks]),
+                fetch.address.eq(address[asks]),
+                write.en.eq(valid[puts] | may_clear),
+                write.address.eq(Mux(may_clear, number, address[puts])),
+            ]
+
+        # --- what is common to all lanes ---------------------------------------------------------------------
+        # Learning rate of the row: observation rows have one of their own. It is there with the shift's operands.
+        before = at_shift - 1 - has_moments
+        first, last = config.neurons * config.row_words, config.sources * config.row_words
+        is_observation = (address[before] >= first) & (address[before] < last)
+        rate, stride = Signal.like(job.rate), Signal(config.weight_bits)
+        next_rate = Mux(is_observation, job.obs_rate, job.rate)
+        m.d.sync += rate.eq(next_rate)
+        shift = config.acc_frac - config.weight_frac
+        # The largest shifts: to the right nothing is left, to the left every step saturates whatever the weight.
+        most_right, most_left = config.grad_bits + 1, config.weight_bits
+        amount_shape = range(most_left + most_right + 1)
+
+        def amount(right_shift: Value) -> Value:
+            """A right shift, negative to the left, as one to the right of what has been shifted to the left."""
+            limited = Mux(right_shift < -most_left, -most_left, Mux(right_shift > most_right, most_right, right_shift))
+            return (limited + most_left)[: len(Signal(amount_shape))]
+
+        if "sign" in self.abilities.optimisers:
+            threshold, strides = Signal(config.acc_frac + 1), Signal(config.weight_bits)
+            exponent = Signal(range(config.weight_frac + 5))
+            m.d.comb += [
+                threshold.eq(
+                    Mux(job.grid == config.acc_frac, 1, (C(1) << (config.acc_frac - job.grid).as_unsigned()) >> 1)
+                ),
+                exponent.eq(config.weight_frac - rate),
+                # All ones stand for what saturates.
+                strides.eq(Mux(exponent >= config.weight_bits, -1, C(1) << exponent)),
+            ]
+            stages = at_step - 1 - (before + 1)
+            held = [strides, *(Signal(config.weight_bits, name=f"stride{i}") for i in range(stages))]
+            m.d.sync += delay(held)
+            stride = held[-1]
+        if has_moments:
+            m.d.comb += self.share.use.eq(valid[at_gradient])
+            m.d.comb += self.share.square.eq(1)
+        is_rmsprop, is_sign = job.optimiser == OPTIMISER_RMSPROP, job.optimiser == OPTIMISER_SIGN
+
+        # --- the lanes ---------------------------------------------------------------------------------------
+        for lane in range(config.lanes):
+            # Gradient of the mean over the batch.
+            gradient = [
+                Signal(signed(config.grad_bits), name=f"gradient{lane}_{i}") for i in range(at_step - at_gradient)
+            ]
+            accumulated = self.acc_fetch.data[lane]
+            m.d.sync += [
+                gradient[0].eq(saturate(shift_round(accumulated, job.mean_shift), config.grad_bits)),
+                *delay(gradient),
+            ]
+            # Second moment, and the shift by its root.
+            right_shift = rate + shift
+            if has_moments:
+                m.d.comb += self.share.columns[lane].eq(gradient[0])
+                squared, moment = Signal(config.moment_bits, name=f"squared{lane}"), self.moment_fetch.data[lane]
+                followed = Signal(config.moment_bits, name=f"moment{lane}")
+                product = self.share.products[lane][: 2 * config.grad_bits - 1]
+                found = product >> 2 * config.acc_frac - config.moment_frac
+                m.d.comb += [
+                    squared.eq(Mux(found > config.moment.high, config.moment.high, found)),
+                    self.moment_write.data[lane].eq(Mux(clears, 0, followed)),
+                ]
+                m.d.sync += followed.eq(
+                    Mux(is_rmsprop, moment + ((squared.as_unsigned() - moment) >> job.decay), moment)
+                )
+                length, least = bit_length(followed), config.moment_frac + 1 - job.floor
+                root = (Mux(length > least, length, least) - config.moment_frac) >> 1
+                right_shift = right_shift + Mux(is_rmsprop, root, 0)
+            shifts = Signal(amount_shape, name=f"shift{lane}")
+            domain = m.d.sync if has_moments else m.d.comb
+            domain += shifts.eq(amount(right_shift))
+            # Step and new weight.
+            step, stepped = Signal(signed(config.weight_bits + 1), name=f"step{lane}"), gradient[-1]
+            computed = saturate(shift_round(stepped << most_left, shifts), config.weight_bits + 1)
+            if "sign" in self.abilities.optimisers:
+                up, down = stepped >= threshold, stepped <= -threshold
+                backward = Mux(stride.all(), -(1 << config.weight_bits), -stride)
+                computed = Mux(is_sign, Mux(up, stride, Mux(down, backward, 0)), computed)
+            m.d.sync += step.eq(computed)
+            m.d.comb += self.weight_write.data[lane].eq(
+                saturate(self.weight_fetch.data[lane] + step, config.weight_bits)
+            )
+        return m
