@@ -10,18 +10,33 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.arguments import POLICIES, check_infer, check_load, check_read
+from golden.arguments import (
+    OPTIMISERS,
+    POLICIES,
+    RULES,
+    SECTIONS,
+    Apply,
+    check_apply,
+    check_infer,
+    check_learn,
+    check_load,
+    check_read,
+)
 from golden.config import DeviceConfig
-from golden.device import Inference
+from golden.device import Inference, Learning
 from golden.errors import SvpgError
 from golden.protocol import (
+    BIAS_NAMES,
     FLAG_ACTIVITY,
+    FLAG_COUNTERS,
     FLAG_GIVEN,
     INFO_ENUMS,
     INFO_HEAD,
     LAST,
     MEANINGS,
+    UPDATE_ARGUMENTS,
     WORD_BITS,
+    Abilities,
     Command,
     Ints,
     Section,
@@ -84,8 +99,21 @@ class TimedInference(Inference):
     stalls: Ints
 
 
+@dataclass
+class TimedLearning(Learning):
+    """Counters of ``LEARN`` with those that only hardware has (0 from a model); int64 (B,) each.
+
+    Attributes
+    ----------
+    cycles, stalls: as in :class:`TimedInference`.
+    """
+
+    cycles: Ints
+    stalls: Ints
+
+
 class FrameDevice:
-    """A device seen through frames, with the interface of :class:`golden.device.Device` as far as frames reach.
+    """A device seen through frames, with the interface of :class:`golden.device.Device`.
 
     Arguments are checked before anything is sent, as the model does. Every method raises :class:`SvpgError` if the
     device refuses a command, or if a response is not one to what was asked.
@@ -95,17 +123,26 @@ class FrameDevice:
     config: what the device must have been built for.
     transport: the link to it. ``INFO`` is asked at once, and a device of another configuration refused.
 
-    The parameters of hardware are undefined until they are loaded.
+    The parameters of hardware are undefined until they are loaded, and what it has learned until it is cleared.
+
+    Attributes
+    ----------
+    rules, optimisers: names of those that the device was built with.
     """
 
     def __init__(self, config: DeviceConfig, transport: Transport) -> None:
         self.config = config
         self._transport = transport
-        self.info()
+        info = self.info()
+        self.rules, self.optimisers = (
+            frozenset(name for name, number in numbers.items() if int(info[what]) >> number & 1)
+            for what, numbers in (("rules", RULES), ("optimisers", OPTIMISERS))
+        )
 
     # --- INFO ----------------------------------------------------------------------------------------
     def info(self) -> dict[str, int | str]:
-        """``INFO``: what :meth:`golden.device.Device.info` gives, and the protocol version, commands, softmax lanes.
+        """``INFO``: what :meth:`golden.device.Device.info` gives, and the protocol version, rules and optimisers (a bit
+        for each of their numbers), softmax lanes.
 
         Raises
         ------
@@ -135,14 +172,11 @@ class FrameDevice:
                 f"the device has another configuration: {', '.join(shown) or 'its digest differs'}; "
                 "rebuild the bitstream or model, or use the configuration it was built for"
             )
-        lacking = [command.name for command in Command if not found["commands"] >> command & 1]
-        if lacking:
-            raise SvpgError(f"the device lacks the commands {', '.join(lacking)}; rebuild the bitstream or model")
         return {name: info_name(name, value) for name, value in found.items()}
 
     # --- LOAD, READ ----------------------------------------------------------------------------------
     def load(self, section: str, values: ArrayLike, start: int = 0) -> None:
-        """``LOAD``: write raw integers into ``weight`` or ``bias`` from flat position ``start`` on.
+        """``LOAD``: write raw integers into a section from flat position ``start`` on.
 
         Row words that are covered in part are read and written back. What is refused is refused before anything is
         sent; if the link fails on the way, a part may have been written.
@@ -152,39 +186,50 @@ class FrameDevice:
         SvpgError: beyond the section, outside its format, or non-zero where no synapse exists.
         """
         data = check_load(self.config, section, values, start)
-        first = self._position(section, start)
+        memory, first = self._position(section, start)
         if not data.size:
             return
         rows = Rows(self.config, first, first + data.size)
         if rows.partial.size:
-            rows.words[rows.partial] = self._read(rows.addresses(rows.partial))
+            rows.words[rows.partial] = self._read(memory, rows.addresses(rows.partial))
         rows.put(data)
-        self._ask(Command.LOAD, Section.WEIGHT, {**rows.addresses(), "weights": rows.words})
+        self._ask(Command.LOAD, memory, {**rows.addresses(), "values": rows.words})
 
     def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
-        """``READ``: ``count`` raw integers of ``weight`` or ``bias`` from flat position ``start``, int64.
+        """``READ``: ``count`` raw integers of a section from flat position ``start``, int64 (all by default).
 
         Raises
         ------
         SvpgError: beyond the section.
         """
         stop = check_read(self.config, section, start, count)
-        first = self._position(section, start)
+        memory, first = self._position(section, start)
         if start == stop:
             return np.zeros(0, dtype=np.int64)
         rows = Rows(self.config, first, first + stop - start)
-        rows.words[:] = self._read(rows.addresses())
+        rows.words[:] = self._read(memory, rows.addresses())
         return rows.get()
 
-    def _position(self, section: str, start: int) -> int:
-        """Place of a value among the rows, the biases being row P."""
-        if section not in ("weight", "bias"):
-            raise SvpgError(f"section {section!r} cannot be reached through frames; only weight and bias can")
-        return start + (self.config.sources * self.config.neurons if section == "bias" else 0)
+    def clear_learning(self) -> None:
+        """Zero the accumulators and second moments, if the device has any."""
+        if self.rules:
+            self._ask(Command.CLEAR, 0, {}, 1)
 
-    def _read(self, addresses: dict[str, Ints]) -> Ints:
+    def _position(self, section: str, start: int) -> tuple[Section, int]:
+        """The memory of a section, and the place of a value among its rows, the biases being row P."""
+        memory = Section(SECTIONS.index(section) // 2)
+        if memory not in self.sections:
+            raise SvpgError(f"the device was built without the memory {section}; rebuild it with what learns")
+        return memory, start + (self.config.sources * self.config.neurons if section in BIAS_NAMES.values() else 0)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The memories that the device has."""
+        return Abilities(self.rules, self.optimisers).sections
+
+    def _read(self, memory: Section, addresses: dict[str, Ints]) -> Ints:
         """Row words, (n, lanes)."""
-        return self._ask(Command.READ, Section.WEIGHT, addresses)["weights"]
+        return self._ask(Command.READ, memory, addresses)["values"]
 
     # --- INFER ---------------------------------------------------------------------------------------
     def infer(
@@ -215,20 +260,67 @@ class FrameDevice:
         result = {"q_raw": np.zeros((len(obs), 0), dtype=np.int64), **self._ask(Command.INFER, flags, values)}
         return TimedInference(**{name: a if name in ROWS_OF_RESULT else a[:, 0] for name, a in result.items()})
 
-    def _ask(self, command: Command, flags: int, values: Mapping[str, Ints]) -> dict[str, Ints]:
-        """Values of the responses to n commands, (n, count) each, from those of the commands."""
+    # --- LEARN, APPLY --------------------------------------------------------------------------------
+    def learn(
+        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, counters: bool = True
+    ) -> TimedLearning | None:
+        """``LEARN``: as :meth:`golden.device.Device.learn`.
+
+        Parameters
+        ----------
+        obs, winners, modulator, rule: as there.
+        counters: ask for them, else None is returned; without, responses are one word each.
+
+        Raises
+        ------
+        SvpgError: wrong shapes or values, or a rule that the device was built without.
+        """
+        obs, winners, modulator = check_learn(self.config, obs, winners, modulator, rule)
+        self._must_have("rule", rule, self.rules)
+        flags = RULES[rule] | (FLAG_COUNTERS if counters else 0)
+        values = {"modulator": modulator[:, None], "action": winners[:, -1:], "obs": obs, "given": winners[:, :-1]}
+        result = self._ask(Command.LEARN, flags, values)
+        return TimedLearning(**{name: array[:, 0] for name, array in result.items()}) if counters else None
+
+    def apply(self, arguments: Apply) -> int:
+        """``APPLY``: as :meth:`golden.device.Device.apply`; returns the clock cycles it took, 0 from a model.
+
+        Raises
+        ------
+        SvpgError: arguments out of range, or an optimiser that the device was built without.
+        """
+        check_apply(self.config, arguments)
+        self._must_have("optimiser", arguments.optimiser, self.optimisers)
+        values = {name: np.array([[getattr(arguments, name)]], dtype=np.int64) for name in UPDATE_ARGUMENTS}
+        return int(self._ask(Command.APPLY, OPTIMISERS[arguments.optimiser], values)["cycles"][0, 0])
+
+    def _must_have(self, what: str, name: str, present: frozenset[str]) -> None:
+        """Raise unless the device was built with a rule or optimiser."""
+        if name not in present:
+            raise SvpgError(
+                f"the device was built without the {what} {name} (it has {', '.join(sorted(present)) or 'none'}); "
+                f"rebuild it with that, or choose another {what}"
+            )
+
+    def _ask(
+        self, command: Command, flags: int, values: Mapping[str, Ints], count: int | None = None
+    ) -> dict[str, Ints]:
+        """Values of the responses to n commands, (n, count) each, from those of the commands.
+
+        ``count`` tells n of commands without values.
+        """
         asked, answered = command_fields(self.config, command, flags), response_fields(self.config, command, flags)
-        total, length = len(next(iter(values.values()))), frame_words(answered)
+        total, length = len(next(iter(values.values()))) if count is None else count, frame_words(answered)
         at_once = max(1, WORDS_AT_ONCE // max(frame_words(asked), length))
         # A part of no frames gives the arrays their shapes where nothing is asked.
         parts = [unpack(answered, np.zeros((0, length), dtype=np.uint32))]
         for first in range(0, total, at_once):
             part = {name: array[first : first + at_once] for name, array in values.items()}
-            count = min(at_once, total - first)
-            frames = pack(header(command, flags), asked, part, count)
-            words = self._transport.exchange(frames.ravel(), count)
-            check_responses(command, words, count, length, first)
-            parts.append(unpack(answered, words.reshape(count, length)))
+            number = min(at_once, total - first)
+            frames = pack(header(command, flags), asked, part, number)
+            words = self._transport.exchange(frames.ravel(), number)
+            check_responses(command, words, number, length, first)
+            parts.append(unpack(answered, words.reshape(number, length)))
         return {field.name: np.concatenate([part[field.name] for part in parts]) for field in answered}
 
 

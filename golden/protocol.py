@@ -85,8 +85,11 @@ class Section(enum.IntEnum):
     """Second moments."""
 
 
-SECTION_NAMES = {Section(i): name for i, name in enumerate(SECTIONS[::2])}
-"""Names of the sections' synapses; those of their biases end with ``_bias`` but for the weights'."""
+SECTION_NAMES = dict(zip(Section, SECTIONS[::2], strict=True))
+"""Names of the sections as :data:`golden.arguments.SECTIONS` has them, synapses."""
+
+BIAS_NAMES = dict(zip(Section, SECTIONS[1::2], strict=True))
+"""The same for biases."""
 
 POLICY_FLAGS = 3
 """Flags of ``INFER`` that hold the policy, a value of :data:`golden.arguments.POLICIES`."""

@@ -7,19 +7,25 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import POLICIES
+from golden.arguments import OPTIMISERS, POLICIES, RULES, Apply, apply_limits, section_format
 from golden.config import DeviceConfig
 from golden.device import Device
 from golden.errors import SvpgError
 from golden.protocol import (
+    BIAS_NAMES,
+    EVERYTHING,
     FLAG_GIVEN,
     HARDWARE_COUNTERS,
     HEADER_BITS,
     LAST,
     POLICY_FLAGS,
+    RULE_FLAGS,
+    SECTION_NAMES,
+    UPDATE_ARGUMENTS,
+    Abilities,
     Command,
-    Field,
     Ints,
+    Section,
     Status,
     Words,
     command_fields,
@@ -34,33 +40,39 @@ from golden.protocol import (
 )
 
 POLICY_NAMES = {number: name for name, number in POLICIES.items()}
+RULE_NAMES = {number: name for name, number in RULES.items()}
+OPTIMISER_NAMES = {number: name for name, number in OPTIMISERS.items()}
 
 
 class FrameServer:
     """A golden device that takes command frames and gives response frames.
 
-    Consecutive frames with equal headers and lengths are worked on together, which makes batches of ``INFER`` about as
-    fast as :meth:`golden.device.Device.infer`. The counters that only hardware has are answered 0.
+    Consecutive frames with equal headers and lengths are worked on together, which makes batches of ``INFER`` and
+    ``LEARN`` about as fast as those of :class:`golden.device.Device`. The counters that only hardware has are answered
+    0.
 
     Parameters
     ----------
     config: sizes and formats.
     softmax_lanes: answered by ``INFO``; 0 says that this is a model.
+    abilities: what it learns with.
 
     Attributes
     ----------
     device: the golden device; all parameters are zero at first.
     """
 
-    def __init__(self, config: DeviceConfig, softmax_lanes: int = 0) -> None:
-        self.config = config
+    def __init__(self, config: DeviceConfig, softmax_lanes: int = 0, abilities: Abilities = EVERYTHING) -> None:
+        self.config, self.abilities = config, abilities
         self.device = Device(config)
-        self._info = np.array([list(info_values(config, softmax_lanes).values())], dtype=np.int64)
-        self._exists = existing_weights(config)
+        self._info = np.array([list(info_values(config, softmax_lanes, abilities).values())], dtype=np.int64)
+        self._exists = existing_synapses(config)
         # An unfinished frame as long as the longest is too long already; more of it cannot matter.
         self._enough = max(
-            frame_words(command_fields(config, command, FLAG_GIVEN if command == Command.INFER else 0))
-            for command in Command
+            frame_words(command_fields(config, command, flags))
+            for command in abilities.commands
+            for flags in range(1 << HEADER_BITS)
+            if flags_exist(command, flags, abilities)
         )
         self._pending = np.zeros(0, dtype=np.uint32)
 
@@ -103,14 +115,14 @@ class FrameServer:
     def _answer(self, frames: Words) -> Words:
         """Responses, flat, to frames of one length that have the same header, (n, length)."""
         code, flags = parse_header(int(frames[0, 0]))
-        if code not in tuple(Command):
+        if code not in self.abilities.commands:
             return refusals(code, np.full(len(frames), Status.COMMAND))
         command = Command(code)
-        if not flags_exist(command, flags):
+        if not flags_exist(command, flags, self.abilities):
             return refusals(code, np.full(len(frames), Status.FLAGS))
         fields = command_fields(self.config, command, flags)
         arguments = unpack(fields, frames)
-        status = self._status(fields, arguments, *frames.shape)
+        status = self._status(command, flags, arguments, *frames.shape)
         good = status == Status.OK
         if not good.any():
             return refusals(code, status)
@@ -123,22 +135,28 @@ class FrameServer:
         kept[~good, 1:] = False
         return responses[kept]
 
-    def _status(self, fields: tuple[Field, ...], arguments: dict[str, Ints], frames: int, length: int) -> Ints:
+    def _status(
+        self, command: Command, flags: int, arguments: dict[str, Ints], frames: int, length: int
+    ) -> NDArray[np.int64]:
         """Status of each of some frames of one length, from the values that are whole.
 
         The length comes last: a frame that ends early has no values beyond, in one that goes on all of them come first.
         """
         status = np.full(frames, Status.OK)
+        fields = command_fields(self.config, command, flags)
         for field in fields:
-            wrong = self._wrong(field.name, arguments).any(axis=1)
+            wrong = self._wrong(field.name, flags, arguments).any(axis=1)
             status[wrong & (status == Status.OK)] = Status.ADDRESS if field.name in ("row", "word") else Status.VALUE
         if length != frame_words(fields):
             status[status == Status.OK] = Status.LENGTH
         return status
 
-    def _wrong(self, name: str, arguments: dict[str, Ints]) -> NDArray[np.bool_]:
+    def _wrong(self, name: str, flags: int, arguments: dict[str, Ints]) -> NDArray[np.bool_]:
         """Which values of a field the device does not take, as far as those before them are right."""
         config, values = self.config, arguments[name]
+        if name in UPDATE_ARGUMENTS:
+            low, high = apply_limits(config, OPTIMISER_NAMES[flags])[name]
+            return (values < low) | (values > high)
         match name:
             case "row":
                 return values > config.sources
@@ -146,15 +164,20 @@ class FrameServer:
                 return values >= config.row_words
             case "obs":
                 return (values < config.obs.low) | (values > config.obs.high)
+            case "modulator":
+                return (values < config.modulator.low) | (values > config.modulator.high)
             case "given":
                 return values >= config.group_size
-            case "weights" if values.size:
+            case "action":
+                return values >= config.actions
+            case "values" if values.size:
+                number_format = section_format(config, SECTION_NAMES[Section(flags)])
                 row, word = (
                     np.minimum(arguments["row"], config.sources),
                     np.minimum(arguments["word"], config.row_words - 1),
                 )
                 exists = self._exists[row[:, 0], word[:, 0], : values.shape[1]]
-                return (values < config.weight.low) | (values > config.weight.high) | ((values != 0) & ~exists)
+                return (values < number_format.low) | (values > number_format.high) | ((values != 0) & ~exists)
         return np.zeros(values.shape, dtype=bool)
 
     def _execute(self, command: Command, flags: int, arguments: dict[str, Ints]) -> dict[str, Ints]:
@@ -163,16 +186,16 @@ class FrameServer:
             case Command.INFO:
                 return {"values": self._info}
             case Command.LOAD:
-                for row, word, weights in zip(*(arguments[name] for name in ("row", "word", "weights")), strict=True):
-                    section, start, count = self._span(int(row[0]), int(word[0]))
-                    self.device.load(section, weights[:count], start)
+                for row, word, values in zip(*(arguments[name] for name in ("row", "word", "values")), strict=True):
+                    section, start, count = self._span(Section(flags), int(row[0]), int(word[0]))
+                    self.device.load(section, values[:count], start)
                 return {}
             case Command.READ:
                 words = np.zeros((len(arguments["row"]), self.config.lanes), dtype=np.int64)
                 for i, (row, word) in enumerate(zip(arguments["row"], arguments["word"], strict=True)):
-                    section, start, count = self._span(int(row[0]), int(word[0]))
+                    section, start, count = self._span(Section(flags), int(row[0]), int(word[0]))
                     words[i, :count] = self.device.read(section, start, count)
-                return {"weights": words}
+                return {"values": words}
             case Command.INFER:
                 nonce = arguments["nonce"][:, 0].view(np.uint64)
                 given = None
@@ -182,18 +205,38 @@ class FrameServer:
                 result = self.device.infer(arguments["obs"], nonce, POLICY_NAMES[flags & POLICY_FLAGS], given)
                 hardware = {name: np.zeros(len(nonce), dtype=np.int64) for name in HARDWARE_COUNTERS}
                 return {name: values.reshape(len(nonce), -1) for name, values in (vars(result) | hardware).items()}
+            case Command.LEARN:
+                # The contrastive rule looks at the action alone.
+                hidden = arguments.get(
+                    "given", np.zeros((len(arguments["action"]), self.config.groups), dtype=np.int64)
+                )
+                counters = self.device.learn(
+                    arguments["obs"],
+                    np.hstack([hidden, arguments["action"]]),
+                    arguments["modulator"][:, 0],
+                    RULE_NAMES[flags & RULE_FLAGS],
+                )
+                hardware = {name: np.zeros(len(hidden), dtype=np.int64) for name in HARDWARE_COUNTERS}
+                return {name: values[:, None] for name, values in (vars(counters) | hardware).items()}
+            case Command.APPLY:
+                for values in zip(*(arguments[name][:, 0].tolist() for name in UPDATE_ARGUMENTS), strict=True):
+                    self.device.apply(Apply(OPTIMISER_NAMES[flags], *values))
+                return {"cycles": np.zeros((len(arguments["rate"]), 1), dtype=np.int64)}
+            case Command.CLEAR:
+                self.device.clear_learning()
+                return {}
 
-    def _span(self, row: int, word: int) -> tuple[str, int, int]:
+    def _span(self, section: Section, row: int, word: int) -> tuple[str, int, int]:
         """Section, flat start and count of the columns in a row word."""
         first = word * self.config.lanes
         count = min(self.config.lanes, self.config.neurons - first)
         if row == self.config.sources:
-            return "bias", first, count
-        return "weight", row * self.config.neurons + first, count
+            return BIAS_NAMES[section], first, count
+        return SECTION_NAMES[section], row * self.config.neurons + first, count
 
 
-def existing_weights(config: DeviceConfig) -> NDArray[np.bool_]:
-    """Weights of the row words that may be other than 0, (P + 1, row words, lanes): synapses and, in row P, biases."""
+def existing_synapses(config: DeviceConfig) -> NDArray[np.bool_]:
+    """Values of the row words that may be other than 0, (P + 1, row words, lanes): synapses and, in row P, biases."""
     exists = np.zeros((config.sources + 1, config.row_words * config.lanes), dtype=bool)
     exists[: config.sources, : config.neurons] = config.mask
     exists[config.sources, : config.neurons] = True
