@@ -1,4 +1,4 @@
-"""The parameter memory, on Verilator."""
+"""The memories of weights, accumulators and second moments, on Verilator."""
 
 from __future__ import annotations
 
@@ -7,23 +7,33 @@ import random
 import pytest
 
 from golden.config import DeviceConfig
+from golden.protocol import Section
 from hdl import verilog
-from hdl.memory import ParameterMemory, row_address, row_addresses
-from sim.bench.designs import MemoryWithFetches
+from hdl.memory import RowMemory, row_address, row_addresses
+from sim.bench.designs import MemoryWithStreams
 from sim.bench.run import run
 
-ONE_WORD = DeviceConfig(inputs=3, groups=1, group_size=2, actions=2, lanes=5, weight_bits=7, weight_frac=3)
+ONE_WORD = DeviceConfig(inputs=3, groups=1, group_size=2, actions=2, lanes=5, weight_bits=7, moment_bits=25)
 MANY_WORDS = DeviceConfig(inputs=2, groups=2, group_size=4, actions=3, lanes=4)
 
 
-def check(config: DeviceConfig, rounds: int, transfers: int, seed: int) -> None:
-    component = MemoryWithFetches(config)
-    run(component, "sim.bench.memory", config=config, rounds=rounds, transfers=transfers, seed=seed)
+def check(config: DeviceConfig, section: Section, rounds: int, transfers: int, seed: int) -> None:
+    run(
+        MemoryWithStreams(config, section),
+        "sim.bench.memory",
+        config=config,
+        section=section.name,
+        rounds=rounds,
+        transfers=transfers,
+        seed=seed,
+    )
 
 
-@pytest.mark.parametrize("config", [ONE_WORD, MANY_WORDS], ids=["one-word", "many-words"])
-def test_row_words_are_read_as_they_were_loaded(config: DeviceConfig) -> None:
-    check(config, rounds=2, transfers=80, seed=1)
+@pytest.mark.parametrize(
+    ("config", "section"), [(ONE_WORD, Section.MOMENT), (MANY_WORDS, Section.WEIGHT)], ids=["one-word", "many-words"]
+)
+def test_row_words_are_read_as_they_were_loaded(config: DeviceConfig, section: Section) -> None:
+    check(config, section, rounds=2, transfers=80, seed=1)
 
 
 @pytest.mark.slow
@@ -39,7 +49,7 @@ def test_row_words_of_any_configuration(seed: int) -> None:
         weight_bits=rng.randint(4, 24),
         weight_frac=rng.randint(0, 4),
     )
-    check(config, rounds=10, transfers=300, seed=seed)
+    check(config, rng.choice(list(Section)), rounds=10, transfers=300, seed=seed)
 
 
 def test_every_row_word_has_an_address_of_its_own() -> None:
@@ -52,7 +62,9 @@ def test_every_row_word_has_an_address_of_its_own() -> None:
 
 def test_verilog_does_not_grow_with_the_rows() -> None:
     small, large = (
-        verilog.convert(ParameterMemory(DeviceConfig(inputs=inputs, groups=20, group_size=10, actions=10)), "top")
+        verilog.convert(
+            RowMemory(DeviceConfig(inputs=inputs, groups=20, group_size=10, actions=10), Section.ACC), "top"
+        )
         for inputs in (32, 784)
     )
     assert len(large) < 1.02 * len(small)

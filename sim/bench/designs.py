@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from amaranth import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from golden.config import REMOVABLE, DeviceConfig
+from golden.protocol import Section
 from hdl.engine import COUNTER_BITS, EventEngine
-from hdl.layouts import event, potential_beat, row_place, row_weights, row_word
-from hdl.memory import FETCH_LATENCY, ParameterMemory, row_addresses
+from hdl.layouts import event, potential_beat, row_place, row_values
+from hdl.memory import FETCH_LATENCY, RowMemory, row_address, row_addresses
 from hdl.pipeline import delay
 from hdl.synapses import SynapseTable
 
@@ -68,16 +69,40 @@ class SynapseTables(wiring.Component):
         return m
 
 
+def row_word(config: DeviceConfig, section: Section) -> data.StructLayout:
+    """A row word of a memory and its place."""
+    return data.StructLayout({**dict(row_place(config).members), "values": row_values(config, section)})
+
+
+def write_words(m: Module, config: DeviceConfig, words: stream.Interface, memory: RowMemory) -> None:
+    """Let a stream of :func:`row_word` write a memory, one in every cycle."""
+    word = words.payload
+    m.d.comb += words.ready.eq(1)
+    with m.If(words.valid):
+        m.d.comb += [
+            memory.write.en.eq(1),
+            memory.write.address.eq(row_address(config, word.row, word.word)),
+            memory.write.data.eq(word.values),
+        ]
+
+
+def fetch_words(m: Module, fetches: stream.Interface, fetched: stream.Interface, memory: RowMemory) -> None:
+    """Let a stream of addresses fetch from a memory; ``fetched`` is not asked whether it is ready."""
+    valid = [fetches.valid, *(Signal(name=f"{memory.section.name}_fetched{i}") for i in range(FETCH_LATENCY))]
+    m.d.sync += delay(valid)
+    m.d.comb += [fetches.ready.eq(1), fetched.valid.eq(valid[-1]), fetched.payload.eq(memory.fetch.data)]
+    with m.If(fetches.valid):
+        m.d.comb += [memory.fetch.en.eq(1), memory.fetch.address.eq(fetches.payload)]
+
+
 class EngineWithMemory(wiring.Component):
-    """:class:`EventEngine` on a :class:`ParameterMemory`; members as theirs, and ``fetches``: row words are read."""
+    """:class:`EventEngine` on a :class:`RowMemory` of weights; members as its own, and ``load``."""
 
     def __init__(self, config: DeviceConfig, *, scan_lanes: int) -> None:
-        self.engine, self.memory = EventEngine(config, scan_lanes=scan_lanes), ParameterMemory(config)
+        self.engine, self.memory = EventEngine(config, scan_lanes=scan_lanes), RowMemory(config, Section.WEIGHT)
         super().__init__(
             {
-                "load": In(stream.Signature(row_word(config))),
-                "reads": In(stream.Signature(row_place(config))),
-                "words": Out(stream.Signature(row_weights(config))),
+                "load": In(stream.Signature(row_word(config, Section.WEIGHT))),
                 "events": In(stream.Signature(event(config))),
                 "beats": Out(stream.Signature(potential_beat(config, scan_lanes))),
                 "event_count": Out(COUNTER_BITS),
@@ -90,9 +115,7 @@ class EngineWithMemory(wiring.Component):
         m = Module()
         m.submodules.engine, m.submodules.memory = engine, memory = self.engine, self.memory
         connect(m, engine.fetch, memory.fetch)
-        connect(m, flipped(self.load), memory.load)
-        connect(m, flipped(self.reads), memory.reads)
-        connect(m, memory.words, flipped(self.words))
+        write_words(m, engine.config, self.load, memory)
         connect(m, flipped(self.events), engine.events)
         connect(m, engine.beats, flipped(self.beats))
         m.d.comb += [
@@ -103,34 +126,24 @@ class EngineWithMemory(wiring.Component):
         return m
 
 
-class MemoryWithFetches(wiring.Component):
-    """:class:`ParameterMemory` with fetches as streams that never wait: ``fetches`` (addresses) and ``fetched``."""
+class MemoryWithStreams(wiring.Component):
+    """:class:`RowMemory` with streams that never wait: ``load``, ``fetches`` (addresses), ``fetched``; and ``data``."""
 
-    def __init__(self, config: DeviceConfig) -> None:
-        self.memory = ParameterMemory(config)
+    def __init__(self, config: DeviceConfig, section: Section) -> None:
+        self.memory = RowMemory(config, section)
         super().__init__(
             {
-                "load": In(stream.Signature(row_word(config))),
-                "reads": In(stream.Signature(row_place(config))),
-                "words": Out(stream.Signature(row_weights(config))),
+                "load": In(stream.Signature(row_word(config, section))),
                 "fetches": In(stream.Signature(row_addresses(config))),
-                "fetched": Out(stream.Signature(row_weights(config))),
+                "fetched": Out(stream.Signature(row_values(config, section))),
+                "data": Out(row_values(config, section)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.memory = memory = self.memory
-        connect(m, flipped(self.load), memory.load)
-        connect(m, flipped(self.reads), memory.reads)
-        connect(m, memory.words, flipped(self.words))
-        valid = [self.fetches.valid, *(Signal(name=f"valid{i}") for i in range(FETCH_LATENCY))]
-        m.d.sync += delay(valid)
-        m.d.comb += [
-            self.fetches.ready.eq(1),
-            memory.fetch.en.eq(self.fetches.valid),
-            memory.fetch.address.eq(self.fetches.payload),
-            self.fetched.valid.eq(valid[-1]),
-            self.fetched.payload.eq(memory.fetch.data),
-        ]
+        write_words(m, memory.config, self.load, memory)
+        fetch_words(m, self.fetches, self.fetched, memory)
+        m.d.comb += self.data.eq(memory.fetch.data)
         return m

@@ -29,15 +29,11 @@ SCANS = (Scan.HIDDEN, Scan.ACTION, Scan.ALL)
 class Model:
     """Potentials as Python integers, and the counters, from golden's spans; drives one device."""
 
-    def __init__(
-        self, dut: Any, events: Flow | None = None, beats: Flow | None = None, reads: Flow | None = None
-    ) -> None:
+    def __init__(self, dut: Any, events: Flow | None = None, beats: Flow | None = None) -> None:
         self.bench = Bench(dut, COMPONENT, RUN["seed"])
         self.dut = dut
         self.source: Source = self.bench.source("events", events)
         self.sink: Sink = self.bench.sink("beats", beats, groups.only_neurons)
-        self.reads: Source = self.bench.source("reads", reads)
-        self.read_back: Sink = self.bench.sink("words")
         self.row: list[list[int]] = []
         self.potential = [0] * CONFIG.neurons
         self.events = self.words = 0
@@ -77,18 +73,13 @@ class Model:
                     values[column] = 0
             self.row.append(values)
             for word in range(CONFIG.row_words):
-                load.send({"row": source, "word": word, "weight": values[word * lanes : (word + 1) * lanes]})
+                load.send({"row": source, "word": word, "values": values[word * lanes : (word + 1) * lanes]})
         await self.bench.finish()
 
     async def resume(self, model: Model) -> None:
         """Reset, with the weights another model has loaded."""
         self.row = model.row
         await self.bench.reset()
-
-    def read(self, source: int, word: int) -> None:
-        """Queue the reading back of a row word."""
-        self.reads.send({"row": source, "word": word})
-        self.read_back.expect(self.row[source][word * CONFIG.lanes : (word + 1) * CONFIG.lanes])
 
     def send(self, source: int, value: int, scan: Scan = Scan.NONE) -> None:
         """Queue an event and the beats it asks for."""
@@ -154,15 +145,13 @@ async def any_flow(dut: Any) -> None:
     """Potentials and counts, whatever the flow on either side and the share of events that ask for a scan."""
     flow = Bench(dut, COMPONENT, RUN["seed"]).flow
     for steady_source, steady_sink in ((True, True), (False, True), (True, False), (False, False)):
-        model = Model(dut, flow(not steady_source), flow(not steady_sink), flow(True))
+        model = Model(dut, flow(not steady_source), flow(not steady_sink))
         await model.start()
         rng = model.bench.rng
         for _ in range(RUN["decisions"]):
             model.clear(rng.choice(list(Scan)))
             model.random_events(rng.randrange(RUN["events"]), rng.choice((0.02, 0.1, 0.5, 1.0)))
             model.send(rng.randrange(BIAS), 0, Scan.ALL)
-            for _ in range(rng.randrange(20)):
-                model.read(rng.randint(0, BIAS), rng.randrange(CONFIG.row_words))
             await model.bench.finish(quiet=5)
             assert model.counters()[:2] == (model.events, model.words)
 
