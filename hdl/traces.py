@@ -90,7 +90,7 @@ class Traces(wiring.Component):
         source, word, lane = (
             Signal(range(config.neurons + lanes)),
             Signal(word_index(config)),
-            Signal(range(config.lanes)),
+            Signal(range(max(config.lanes, 2))),
         )
         before = Signal(range(max(config.group_size, config.actions)))
         is_action = self.group == config.groups

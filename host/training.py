@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from golden.errors import SvpgError
 from host.agent import Agent, initial_parameters
-from host.backend import Update
+from host.backend import Backend, Update
 from host.backends.registry import check_backend, make_backend
 from host.classify import OneStep, accuracy, load_split
 from host.evaluation import Validation
@@ -94,13 +94,14 @@ class Trainer:
     Parameters
     ----------
     config: resolved settings.
+    backend: to train on; one of the settings' kind unless told.
 
     Raises
     ------
     SvpgError: settings that do not fit together.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, backend: Backend | None = None) -> None:
         # Results must not depend on the machine's cores; nets of this size gain nothing from them.
         torch.set_num_threads(1)
         settings = config.settings
@@ -113,7 +114,7 @@ class Trainer:
                 f"{task.name} has {task.inputs} and {task.actions}"
             )
         self.config, self.training = config, settings.training
-        backend = make_backend(config.backend, network, config.mode)
+        backend = backend or make_backend(config.backend, network, config.mode, learns=True)
         learning = settings.learning
         # On empty accumulators an update changes nothing but refuses rates that the backend cannot apply.
         backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, batch=1))

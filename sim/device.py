@@ -5,16 +5,17 @@ from __future__ import annotations
 import concurrent.futures
 import importlib.metadata
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import golden
 import hdl
-from golden.arguments import check_infer
-from golden.client import FrameDevice, TimedInference
+from golden.arguments import Apply, check_infer
+from golden.client import FrameDevice, TimedInference, TimedLearning
 from golden.config import DeviceConfig
 from golden.device import Ints
 from golden.files import write_atomically
@@ -22,6 +23,8 @@ from hdl.core import Core
 from hdl.options import CoreOptions
 from sim import build
 from sim.model import DESIGN, VerilatedModel, design_key, library
+
+T = TypeVar("T")
 
 
 def core_library(config: DeviceConfig, options: CoreOptions | None = None, waves: bool = False) -> Path:
@@ -58,7 +61,7 @@ class Pool:
     """Devices of one configuration as one device: all hold the same parameters and share the work of a batch.
 
     Has the interface of :class:`golden.client.FrameDevice`. A transaction is a pure function of parameters and
-    arguments, so which device works on it makes no difference.
+    arguments, so which device decides makes no difference. All of them learn the same, side by side.
 
     Parameters
     ----------
@@ -74,10 +77,28 @@ class Pool:
         """``INFO`` of the first."""
         return self._devices[0].info()
 
+    def _on_all(self, work: Callable[[FrameDevice], T]) -> T:
+        """Do the same on all devices; gives what the first one has answered."""
+        answer, *_ = list(self._threads.map(work, self._devices))
+        return answer
+
     def load(self, section: str, values: ArrayLike, start: int = 0) -> None:
         """``LOAD`` into all."""
-        for _ in self._threads.map(lambda device: device.load(section, values, start), self._devices):
-            pass
+        self._on_all(lambda device: device.load(section, values, start))
+
+    def learn(
+        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, counters: bool = True
+    ) -> TimedLearning | None:
+        """``LEARN`` on all."""
+        return self._on_all(lambda device: device.learn(obs, winners, modulator, rule, counters))
+
+    def apply(self, arguments: Apply) -> int:
+        """``APPLY`` on all."""
+        return self._on_all(lambda device: device.apply(arguments))
+
+    def clear_learning(self) -> None:
+        """``CLEAR`` on all."""
+        self._on_all(lambda device: device.clear_learning())
 
     def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
         """``READ`` from the first."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.arguments import SECTIONS, Apply
 from golden.config import DeviceConfig
 from golden.device import Inference
 from golden.errors import SvpgError
@@ -30,9 +32,17 @@ class IntegerDevice(Protocol):
     def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
         """``READ``."""
 
+    def apply(self, arguments: Apply) -> object:
+        """``APPLY``."""
+
+    def clear_learning(self) -> None:
+        """``CLEAR``."""
+
 
 class DeviceBackend(abc.ABC):
-    """A device that infers; see :class:`host.backend.Backend`. Observations are quantised here, all else is integer.
+    """A device that infers and learns; see :class:`host.backend.Backend`.
+
+    Observations and modulators are quantised here, modulators saturate; everything after that is integer.
 
     Parameters
     ----------
@@ -46,7 +56,7 @@ class DeviceBackend(abc.ABC):
     """
 
     name: str
-    sections: tuple[str, ...] = ("weight", "bias")
+    sections: tuple[str, ...] = SECTIONS
 
     def __init__(self, config: DeviceConfig, device: IntegerDevice) -> None:
         self.config = config
@@ -57,10 +67,11 @@ class DeviceBackend(abc.ABC):
         return {"backend": self.name, **self._integers.info()}
 
     def load(self, parameters: Parameters) -> None:
-        """Quantise and load."""
+        """Quantise and load; accumulators and second moments become zero."""
         weight, bias = to_octaves(self.config, parameters)
         self._integers.load("weight", weight)
         self._integers.load("bias", bias)
+        self._integers.clear_learning()
 
     def read(self) -> Parameters:
         """Parameters in nats; loading them again gives the same integers."""
@@ -94,12 +105,16 @@ class DeviceBackend(abc.ABC):
     def learn(
         self, obs: NDArray[np.float64], winners: NDArray[np.int64], modulator: NDArray[np.float64], rule: str
     ) -> None:
-        """Refused: such a device does not learn yet."""
-        raise SvpgError(f"backend {self.name} does not learn yet; train on golden")
+        """A batch of ``LEARN`` transactions."""
+        self._learn(self.config.obs.quantise(obs), winners, self.config.modulator.saturate(modulator), rule)
+
+    @abc.abstractmethod
+    def _learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> None:
+        """``LEARN``."""
 
     def apply(self, update: Update) -> None:
-        """Refused as :meth:`learn` is."""
-        raise SvpgError(f"backend {self.name} does not learn yet; train on golden")
+        """``APPLY`` with the mean over the power of two nearest to the batch."""
+        self._integers.apply(apply_arguments(update))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All memories."""
@@ -130,3 +145,26 @@ class DeviceBackend(abc.ABC):
 
     def _read(self, section: str) -> Ints:
         return self._integers.read(section).reshape(self._shape(section))
+
+
+def apply_arguments(update: Update) -> Apply:
+    """Device form of an update.
+
+    Raises
+    ------
+    SvpgError: a rate that is not a power of two.
+    """
+    return Apply(
+        optimiser=update.optimiser,
+        mean_shift=round(math.log2(update.batch)),
+        rate=_exponent("rate", update.rate),
+        obs_rate=_exponent("obs_rate", update.obs_rate),
+    )
+
+
+def _exponent(name: str, rate: float) -> int:
+    mantissa, exponent = math.frexp(rate)
+    if mantissa != 0.5:
+        near = 2.0 ** round(math.log2(rate)) if rate > 0 else 2.0**-10
+        raise SvpgError(f"{name} = {rate:g} is not a power of two, which devices need; use {near:g}")
+    return 1 - exponent

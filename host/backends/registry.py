@@ -17,8 +17,9 @@ class Entry:
     Parameters
     ----------
     module, attribute: a class that is constructed from a :class:`golden.config.DeviceConfig`.
+    builds: its constructor takes ``learns``, because what does not learn is made otherwise.
     modes: inference modes it offers.
-    optimisers: update rules its ``apply`` knows; none if it does not learn.
+    optimisers: update rules its ``apply`` knows.
     title: one line for people.
     """
 
@@ -27,6 +28,7 @@ class Entry:
     modes: tuple[str, ...]
     optimisers: tuple[str, ...]
     title: str
+    builds: bool = False
 
 
 BACKENDS = {
@@ -48,8 +50,9 @@ BACKENDS = {
         "host.backends.rtl",
         "RtlBackend",
         modes=("rate",),
-        optimisers=(),
-        title="the hardware, simulated by Verilator; plays and infers",
+        optimisers=("sgd", "rmsprop", "sign"),
+        title="the hardware, simulated by Verilator",
+        builds=True,
     ),
 }
 
@@ -66,9 +69,6 @@ def check_backend(name: str, mode: str = "rate", optimiser: str | None = None) -
     entry = get_entry(name)
     if mode not in entry.modes:
         raise SvpgError(f"backend {name} has no {mode!r} mode; choose one of {', '.join(entry.modes)}")
-    if optimiser is not None and not entry.optimisers:
-        learners = " or ".join(other for other, its in BACKENDS.items() if its.optimisers)
-        raise SvpgError(f"backend {name} does not learn yet; train on {learners} and play the run on {name}")
     if optimiser is not None and optimiser not in entry.optimisers:
         raise SvpgError(
             f"learning.optimiser = {optimiser!r} does not exist on backend {name}; "
@@ -76,8 +76,12 @@ def check_backend(name: str, mode: str = "rate", optimiser: str | None = None) -
         )
 
 
-def make_backend(name: str, config: DeviceConfig, mode: str = "rate") -> Backend:
+def make_backend(name: str, config: DeviceConfig, mode: str = "rate", learns: bool = False) -> Backend:
     """A new backend with all parameters zero.
+
+    Parameters
+    ----------
+    learns: it will be asked to.
 
     Raises
     ------
@@ -85,5 +89,6 @@ def make_backend(name: str, config: DeviceConfig, mode: str = "rate") -> Backend
     """
     check_backend(name, mode)
     entry = BACKENDS[name]
-    backend: Backend = getattr(importlib.import_module(entry.module), entry.attribute)(config)
+    make = getattr(importlib.import_module(entry.module), entry.attribute)
+    backend: Backend = make(config, learns=learns) if entry.builds else make(config)
     return backend

@@ -7,20 +7,22 @@ from numpy.typing import NDArray
 
 from golden.config import DeviceConfig
 from golden.device import Inference, Ints
+from golden.protocol import BIAS_NAMES, SECTION_NAMES
 from hdl.options import CoreOptions
 from host.backends.device import DeviceBackend
 from sim.device import core_pool
 
 
 class RtlBackend(DeviceBackend):
-    """The device as hardware, simulated by Verilator; see :class:`host.backend.Backend`. It does not learn.
+    """The device as hardware, simulated by Verilator; see :class:`host.backend.Backend`.
 
     The first use of a configuration compiles it, which takes a minute; the result is kept in ``build/``.
 
     Parameters
     ----------
     config: of the device.
-    options: of the hardware; the defaults unless told.
+    learns: build it so that it learns, with every rule and optimiser; else it is smaller and simulates faster.
+    options: of the hardware instead, in full.
 
     Raises
     ------
@@ -29,11 +31,18 @@ class RtlBackend(DeviceBackend):
 
     name = "rtl"
 
-    def __init__(self, config: DeviceConfig, options: CoreOptions | None = None) -> None:
+    def __init__(self, config: DeviceConfig, learns: bool = False, options: CoreOptions | None = None) -> None:
+        if options is None:
+            options = CoreOptions().learning() if learns else CoreOptions()
         self._pool = core_pool(config, options)
+        memories = options.abilities.sections
+        self.sections = tuple(name for memory in memories for name in (SECTION_NAMES[memory], BIAS_NAMES[memory]))
         super().__init__(config, self._pool)
 
     def _infer(
         self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool
     ) -> Inference:
         return self._pool.infer(obs, nonce, policy, winners, activity)
+
+    def _learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> None:
+        self._pool.learn(obs, winners, modulator, rule, counters=False)
