@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from golden.arguments import RULES
 from golden.config import DeviceConfig
 from golden.kernels import POLICY_CONDITIONAL, POLICY_GREEDY
-from golden.plasticity import RULE_CONDITIONAL, RULE_CONTRASTIVE
 from golden.protocol import COUNTERS, LEARN_COUNTERS, WORD_BITS, Section
 from hdl.assign import Assigner
 from hdl.draws import DrawStore
@@ -23,6 +24,7 @@ from hdl.options import CoreOptions
 from hdl.results import Results
 from hdl.sampler import Sampler
 from hdl.softmax import Softmax
+from hdl.traces import follows
 
 DECISION = data.StructLayout({"nonce": 64, "policy": 2, "given": 1, "activity": 1})
 """A decision to take; ``given`` and ``policy`` as in ``INFER``, ``activity``: the results include it."""
@@ -124,13 +126,14 @@ class Decision(wiring.Component):
         job = Signal(DECISION)
         conditional, greedy = job.policy == POLICY_CONDITIONAL, job.policy == POLICY_GREEDY
         # Of a sample: what to learn; a decision has the policy of its rule so far.
-        learned, lesson = Signal(), Signal(sample(config))
+        learned: Value = C(0)
         # Whether the hidden groups jump to winners, and whether the moves of the last pass are events all the same.
-        jumps, goes_on = Signal(), Signal()
-        m.d.comb += [
-            jumps.eq(Mux(learned, lesson.rule == RULE_CONDITIONAL, conditional)),
-            goes_on.eq(jumps | (learned & (lesson.rule == RULE_CONTRASTIVE))),
-        ]
+        jumps = goes_on = conditional
+        if learns:
+            learned, lesson = Signal(name="learned"), Signal(sample(config))
+            follow = {name: follows(self.options.abilities.rules, lesson.rule, name) for name in RULES}
+            jumps = Mux(learned, follow["conditional"], conditional)
+            goes_on = jumps | (learned & follow["contrastive"])
         # Passes of this phase, and of all.
         number, passes = Signal(range(max(config.iterations, config.clamp_iterations) + 1)), Signal(WORD_BITS)
         cycles = Signal(COUNTER_BITS)
@@ -263,6 +266,7 @@ class Decision(wiring.Component):
             mover.peek_address.eq(results.peek_address),
             results.peek_data.eq(mover.peek_data),
             draws.nonces.payload.eq(self.starts.payload.nonce),
+            results.sends.payload.as_value().eq(Cat(job.activity, learned)),
         ]
         if learns:
             eligibility = self._eligibility
@@ -310,8 +314,10 @@ class Decision(wiring.Component):
                 m.d.comb += [self.starts.ready.eq(results.sends.ready), begins.eq(self.starts.valid)]
                 with m.If(self.starts.valid & self.starts.ready):
                     m.d.comb += draws.nonces.valid.eq(self.starts.payload.policy != POLICY_GREEDY)
-                    m.d.sync += [job.eq(self.starts.payload), learned.eq(0)]
+                    m.d.sync += job.eq(self.starts.payload)
                 if learns:
+                    with m.If(self.starts.valid & self.starts.ready):
+                        m.d.sync += learned.eq(0)
                     m.d.comb += [
                         self.samples.ready.eq(results.sends.ready),
                         begins.eq(self.starts.valid | self.samples.valid),
@@ -372,11 +378,12 @@ class Decision(wiring.Component):
                 m.d.comb += [
                     mover.passes.valid.eq(drawn),
                     turn.second.eq(1),
-                    turn.departs.eq(1),
                     turn.hidden_only.eq(1),
                     turn.scan.eq(Scan.ACTION),
                     turn.always.eq(1),
                 ]
+                if learns:
+                    m.d.comb += turn.departs.eq(1)
                 with m.If(drawn):
                     m.d.sync += [value.eq(config.groups) for value in (group, choice, winner)]
                     m.next = "ASSIGN WINNERS"
@@ -447,7 +454,6 @@ class Decision(wiring.Component):
                 with m.State("LEARNED"):
                     m.d.comb += [
                         results.sends.valid.eq(lesson.counters),
-                        results.sends.payload.learned.eq(1),
                         self.done.eq(1),
                     ]
                     m.next = "IDLE"
@@ -458,7 +464,6 @@ class Decision(wiring.Component):
             with m.State("END"):
                 m.d.comb += [
                     results.sends.valid.eq(drawn),
-                    results.sends.payload.activity.eq(job.activity),
                     self.done.eq(drawn),
                 ]
                 with m.If(drawn):

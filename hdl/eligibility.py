@@ -14,6 +14,7 @@ from golden.kernels import ACTION, HIDDEN, OBSERVATION
 from golden.protocol import Section
 from hdl.columns import Columns
 from hdl.engine import COUNTER_BITS
+from hdl.fixed import saturate, shift_round
 from hdl.lanes import share_signature
 from hdl.layouts import all_beats, event_bits, product_bits, winner_bits, word_index
 from hdl.memory import FETCH_LATENCY, fetch_signature, row_address, write_signature
@@ -271,8 +272,6 @@ class Eligibility(wiring.Component):
                     ]
         m.d.sync += self.share.use.eq(issues)
         rounding = drive + config.activity_frac + config.modulator_frac - config.acc_frac
-        half = 1 << rounding - 1 if rounding else 0
-        low, high = config.accumulator.low, config.accumulator.high
         # Words in which a lane belongs to the action group, a bit each.
         has_action = [
             C(
@@ -290,7 +289,8 @@ class Eligibility(wiring.Component):
             if self.products == 1:
                 first_factor = Mux(again, job_values[2], trace_value)
                 first_column = Mux(again, columns.activity[lane], columns.change[lane])
-            m.d.sync += [self.share.columns[lane].eq(first_column), self.share.factors[lane].eq(first_factor)]
+            with m.If(issues):
+                m.d.sync += [self.share.columns[lane].eq(first_column), self.share.factors[lane].eq(first_factor)]
             product = self.share.products[lane]
             other = Signal.like(product, name=f"other{lane}")
             if self.products == 1:
@@ -300,21 +300,25 @@ class Eligibility(wiring.Component):
                     Signal.like(columns.activity[lane], name=f"column{lane}"),
                     Signal(value_shape, name=f"factor{lane}"),
                 )
-                m.d.sync += [column.eq(columns.activity[lane]), factor.eq(job_values[2]), other.eq(column * factor)]
+                with m.If(issues):
+                    m.d.sync += [column.eq(columns.activity[lane]), factor.eq(job_values[2])]
+                with m.If(self.share.use):
+                    m.d.sync += other.eq(column * factor)
             total = Signal(signed(product_bits(config) + 1), name=f"total{lane}")
             exists = Signal(name=f"exists{lane}")
             own = looked_up[lane]
-            m.d.sync += [
-                total.eq(product + Mux(dense[at_product], other, 0)),
-                exists.eq(
-                    (own != own_groups[at_product])
-                    & Mux(own == config.groups, to_action, (own != no_group) & to_hidden)
-                ),
-            ]
+            with m.If(valid[at_product]):
+                m.d.sync += [
+                    total.eq(product + Mux(dense[at_product], other, 0)),
+                    exists.eq(
+                        (own != own_groups[at_product])
+                        & Mux(own == config.groups, to_action, (own != no_group) & to_hidden)
+                    ),
+                ]
             amount = Signal(signed(max(product_bits(config) + 1 - rounding, 1) + 1), name=f"amount{lane}")
-            m.d.sync += amount.eq(Mux(exists, (total + half - ((total < 0) & int(rounding > 0))) >> rounding, 0))
-            grown = self.fetch.data[lane] + amount
-            m.d.comb += self.write.data[lane].eq(Mux(grown < low, low, Mux(grown > high, high, grown)))
+            with m.If(valid[at_amount - 1]):
+                m.d.sync += amount.eq(Mux(exists, shift_round(total, C(rounding), rounding), 0))
+            m.d.comb += self.write.data[lane].eq(saturate(self.fetch.data[lane] + amount, config.acc_bits))
 
         # --- the course of a sample ------------------------------------------------------------------------------
         emptied = ~(todo.any() | Cat(*valid[1:]).any())

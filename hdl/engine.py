@@ -181,7 +181,11 @@ class EventEngine(wiring.Component):
             then.en.eq(valid[-1]),
         ]
         m.submodules.multipliers = multipliers = LaneMultipliers(config, learns=self.learns)
-        m.d.comb += [multipliers.weights.eq(self.fetch.data), multipliers.value.eq(factor[-1])]
+        m.d.comb += [
+            multipliers.weights.eq(self.fetch.data),
+            multipliers.value.eq(factor[-1]),
+            multipliers.use.eq(valid[-2]),
+        ]
         for lane in range(lanes):
             m.d.comb += then.data[lane].eq(Mux(replaces[-1], 0, now.data[lane]) + multipliers.products[lane])
         if self.learns:

@@ -34,7 +34,7 @@ class LaneMultipliers(wiring.Component):
     Golden twins: the products of :func:`golden.kernels.add_event`, and those of eligibilities and squared gradients in
     :mod:`golden.plasticity`. Every value of the formats is allowed.
 
-    Products come one cycle after their factors, which must come from registers.
+    Products come one cycle after their factors, which must come from registers, and stay while none are asked for.
 
     Multipliers: ``config.lanes``.
 
@@ -45,7 +45,7 @@ class LaneMultipliers(wiring.Component):
 
     Members
     -------
-    weights: In, value: In, signed: the factors while nobody borrows.
+    weights: In, value: In, signed: the factors while nobody borrows; use: In: their products are wanted.
     products: Out.
     share: In(:func:`share_signature`), if ``learns``.
     """
@@ -55,6 +55,7 @@ class LaneMultipliers(wiring.Component):
         bits = product_bits(config) if learns else config.weight_bits + event_bits(config)
         super().__init__(
             {
+                "use": In(1),
                 "weights": In(row_values(config, Section.WEIGHT)),
                 "value": In(signed(event_bits(config))),
                 "products": Out(data.ArrayLayout(signed(bits), config.lanes)),
@@ -67,6 +68,7 @@ class LaneMultipliers(wiring.Component):
         config = self.config
         bits = factor_bits(config)
         other_bits = max(bits, event_bits(config))
+        use = self.use | self.share.use if self.learns else self.use
         for lane in range(config.lanes):
             left, right = self.weights[lane], self.value
             if self.learns:
@@ -77,5 +79,6 @@ class LaneMultipliers(wiring.Component):
                     right.eq(Mux(share.use, Mux(share.square, column, share.factors[lane]), self.value)),
                     share.products[lane].eq(self.products[lane]),
                 ]
-            m.d.sync += self.products[lane].eq(left * right)
+            with m.If(use):
+                m.d.sync += self.products[lane].eq(left * right)
         return m

@@ -11,26 +11,19 @@ from golden.config import DeviceConfig
 from golden.kernels import ACTION, HIDDEN
 from hdl.layouts import Scan, activity_beat, all_beats, event, hidden_beats
 
-PASS = data.StructLayout(
-    {
-        "silent": 1,
-        "quiet": 1,
-        "second": 1,
-        "departs": 1,
-        "hidden_only": 1,
-        "action_only": 1,
-        "scan": 2,
-        "always": 1,
-    }
-)
-"""How to take a pass.
 
-``silent``: the activities so far count as 0. ``quiet``: no events. ``second``: the new activities are stored apart, the
-first ones stay as they are; with ``departs`` it is from the first ones that they differ, else from the second ones.
-``hidden_only``: the pass ends with the hidden groups. ``action_only``: it begins with the action group. ``scan``:
-potentials that are asked for behind the events (:class:`hdl.layouts.Scan`), if an activity has changed or ``always`` is
-set.
-"""
+def turn(learns: bool) -> data.StructLayout:
+    """How to take a pass.
+
+    ``silent``: the activities so far count as 0. ``quiet``: no events. ``second``: the new activities are stored apart,
+    the first ones stay as they are. ``hidden_only``: the pass ends with the hidden groups. ``scan``: potentials that
+    are asked for behind the events (:class:`hdl.layouts.Scan`), if an activity has changed or ``always`` is set.
+
+    If the build learns, ``departs``: a second pass begins from the first activities, else it goes on from the second
+    ones; ``action_only``: the pass begins with the action group.
+    """
+    flags = ["silent", "quiet", "second", "hidden_only", "always", *(["departs", "action_only"] if learns else [])]
+    return data.StructLayout({**dict.fromkeys(flags, 1), "scan": 2})
 
 
 class Mover(wiring.Component):
@@ -57,7 +50,7 @@ class Mover(wiring.Component):
 
     Members
     -------
-    passes: In(stream of :data:`PASS`).
+    passes: In(stream of :func:`turn`).
     beats: In(stream of :func:`hdl.layouts.activity_beat`), the groups of a pass in order.
     events: Out(stream of :func:`hdl.layouts.event`).
     outcomes: Out(stream of 1 bit): whether an activity has changed, once per pass.
@@ -74,7 +67,7 @@ class Mover(wiring.Component):
         activities = data.ArrayLayout(config.activity.bits, lanes)
         super().__init__(
             {
-                "passes": In(stream.Signature(PASS)),
+                "passes": In(stream.Signature(turn(learns))),
                 "beats": In(stream.Signature(activity_beat(config, lanes))),
                 "events": Out(stream.Signature(event(config))),
                 "outcomes": Out(stream.Signature(1)),
@@ -92,7 +85,7 @@ class Mover(wiring.Component):
         old, new = activity.read_port(domain="comb"), activity.write_port()
 
         running, closing, finished = Signal(), Signal(), Signal()
-        job = Signal(PASS)
+        job = Signal(turn(self.learns))
         address = Signal(range(self.depth))
         source = Signal(range(config.neurons + lanes))
         changed = Signal()
@@ -133,10 +126,13 @@ class Mover(wiring.Component):
             m.d.sync += [
                 running.eq(1),
                 job.eq(self.passes.payload),
-                address.eq(Mux(self.passes.payload.action_only, hidden_beats(config, lanes), 0)),
-                source.eq(Mux(self.passes.payload.action_only, config.hidden, 0)),
+                address.eq(0),
+                source.eq(0),
                 changed.eq(0),
             ]
+            if self.learns:
+                with m.If(self.passes.payload.action_only):
+                    m.d.sync += [address.eq(hidden_beats(config, lanes)), source.eq(config.hidden)]
 
         moves = Signal(lanes)
         spans = config.spans.tolist()

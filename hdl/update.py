@@ -12,6 +12,7 @@ from golden.config import DeviceConfig
 from golden.plasticity import OPTIMISER_RMSPROP, OPTIMISER_SIGN
 from golden.protocol import SECTION_NAMES, Abilities, Section
 from hdl.engine import COUNTER_BITS
+from hdl.fixed import bit_length, saturate, shift_round
 from hdl.lanes import share_signature
 from hdl.memory import FETCH_LATENCY, fetch_signature, row_addresses, write_signature
 from hdl.pipeline import delay
@@ -28,26 +29,6 @@ def update(config: DeviceConfig) -> data.StructLayout:
         for name, values in limits.items()
     }
     return data.StructLayout({"clear": 1, "optimiser": 2, **shapes})
-
-
-def shift_round(value: Value, amount: Value) -> Value:
-    """``value / 2**amount`` to the nearest integer, halves away from zero (:func:`golden.kernels.shift_round`)."""
-    half = (C(1) << amount) >> 1
-    return (value + half - ((value < 0) & (amount != 0))) >> amount
-
-
-def saturate(value: Value, bits: int) -> Value:
-    """A signed value within so many bits."""
-    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
-    return Mux(value < low, C(low, signed(bits)), Mux(value > high, C(high, signed(bits)), value[:bits].as_signed()))
-
-
-def bit_length(value: Value) -> Value:
-    """Bits of a number, 0 for 0 (:func:`golden.kernels.bit_length`)."""
-    length: Value = C(0, len(value).bit_length())
-    for bit in range(len(value)):
-        length = Mux(value[bit], bit + 1, length)
-    return length
 
 
 class Updater(wiring.Component):
@@ -154,6 +135,7 @@ class Updater(wiring.Component):
         shift = config.acc_frac - config.weight_frac
         # The largest shifts: to the right nothing is left, to the left every step saturates whatever the weight.
         most_right, most_left = config.grad_bits + 1, config.weight_bits
+        _, most_mean = apply_limits(config, "sgd")["mean_shift"]
         amount_shape = range(most_left + most_right + 1)
 
         def amount(right_shift: Value) -> Value:
@@ -188,10 +170,11 @@ class Updater(wiring.Component):
                 Signal(signed(config.grad_bits), name=f"gradient{lane}_{i}") for i in range(at_step - at_gradient)
             ]
             accumulated = self.acc_fetch.data[lane]
-            m.d.sync += [
-                gradient[0].eq(saturate(shift_round(accumulated, job.mean_shift), config.grad_bits)),
-                *delay(gradient),
-            ]
+            with m.If(valid[at_gradient - 1]):
+                m.d.sync += gradient[0].eq(
+                    saturate(shift_round(accumulated, job.mean_shift, most_mean), config.grad_bits)
+                )
+            m.d.sync += delay(gradient)
             # Second moment, and the shift by its root.
             right_shift = rate + shift
             if has_moments:
@@ -200,27 +183,33 @@ class Updater(wiring.Component):
                 followed = Signal(config.moment_bits, name=f"moment{lane}")
                 product = self.share.products[lane][: 2 * config.grad_bits - 1]
                 found = product >> 2 * config.acc_frac - config.moment_frac
+                beyond = found[config.moment_bits :].any()
                 m.d.comb += [
-                    squared.eq(Mux(found > config.moment.high, config.moment.high, found)),
+                    squared.eq(Mux(beyond, config.moment.high, found)),
                     self.moment_write.data[lane].eq(Mux(clears, 0, followed)),
                 ]
-                m.d.sync += followed.eq(
-                    Mux(is_rmsprop, moment + ((squared.as_unsigned() - moment) >> job.decay), moment)
-                )
+                with m.If(valid[at_square]):
+                    m.d.sync += followed.eq(Mux(is_rmsprop, moment + ((squared - moment) >> job.decay), moment))
                 length, least = bit_length(followed), config.moment_frac + 1 - job.floor
                 root = (Mux(length > least, length, least) - config.moment_frac) >> 1
                 right_shift = right_shift + Mux(is_rmsprop, root, 0)
             shifts = Signal(amount_shape, name=f"shift{lane}")
-            domain = m.d.sync if has_moments else m.d.comb
-            domain += shifts.eq(amount(right_shift))
+            if has_moments:
+                with m.If(valid[at_shift - 1]):
+                    m.d.sync += shifts.eq(amount(right_shift))
+            else:
+                m.d.comb += shifts.eq(amount(right_shift))
             # Step and new weight.
             step, stepped = Signal(signed(config.weight_bits + 1), name=f"step{lane}"), gradient[-1]
-            computed = saturate(shift_round(stepped << most_left, shifts), config.weight_bits + 1)
+            computed = saturate(
+                shift_round(stepped << most_left, shifts, most_left + most_right), config.weight_bits + 1
+            )
             if "sign" in self.abilities.optimisers:
                 up, down = stepped >= threshold, stepped <= -threshold
                 backward = Mux(stride.all(), -(1 << config.weight_bits), -stride)
                 computed = Mux(is_sign, Mux(up, stride, Mux(down, backward, 0)), computed)
-            m.d.sync += step.eq(computed)
+            with m.If(valid[at_step - 1]):
+                m.d.sync += step.eq(computed)
             m.d.comb += self.weight_write.data[lane].eq(
                 saturate(self.weight_fetch.data[lane] + step, config.weight_bits)
             )

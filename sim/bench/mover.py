@@ -24,7 +24,7 @@ ONE = 1 << CONFIG.activity_frac
 BOUNDS = CONFIG.group_start.tolist()
 
 
-FLAGS = ("silent", "quiet", "second", "departs", "hidden_only", "action_only", "always")
+FLAGS = ("silent", "quiet", "second", "hidden_only", "always", *(("departs", "action_only") if LEARNS else ()))
 
 
 def beats_of_groups(activity: Ints, first: int, end: int, fill: int) -> list[dict[str, Any]]:
@@ -64,10 +64,10 @@ class Model:
         The stored activities must be known, or the pass from silence.
         """
         turn = {name: job.get(name, 0) for name in (*FLAGS, "scan")}
-        first = CONFIG.groups if turn["action_only"] else 0
+        first = CONFIG.groups if turn.get("action_only") else 0
         end = CONFIG.groups + (not turn["hidden_only"])
         columns = slice(BOUNDS[first], BOUNDS[end])
-        stays = LEARNS and turn["second"] and not turn["departs"]
+        stays = turn["second"] and not turn.get("departs", 1)
         before = np.zeros_like(self.stored) if turn["silent"] else (self.second if stays else self.stored).copy()
         after = before.copy()
         after[columns] = fresh[columns]
@@ -113,7 +113,8 @@ class Model:
         """Queue any pass."""
         rng = self.bench.rng
         flags = {name: int(rng.random() < 0.3) for name in FLAGS}
-        flags["action_only"] &= not flags["hidden_only"]
+        if flags["hidden_only"] and LEARNS:
+            flags["action_only"] = 0
         return self.feed(self.fresh(), scan=rng.choice(list(Scan)), **flags)
 
     async def start(self) -> None:
@@ -159,9 +160,9 @@ async def every_kind_of_pass(dut: Any) -> None:
     await model.start()
     for *values, scan, changes in itertools.product(*[(0, 1)] * len(FLAGS), Scan, (False, True)):
         flags = dict(zip(FLAGS, values, strict=True))
-        if flags["hidden_only"] and flags["action_only"]:
+        if flags["hidden_only"] and flags.get("action_only"):
             continue
-        stored = model.second if LEARNS and flags["second"] and not flags["departs"] else model.stored
+        stored = model.second if flags["second"] and not flags.get("departs", 1) else model.stored
         model.feed(model.fresh() if changes else stored.copy(), scan=scan, **flags)
     await model.finish()
 
