@@ -7,6 +7,7 @@ import random
 import pytest
 
 from golden.config import REMOVABLE, DeviceConfig
+from golden.protocol import EVERYTHING
 from hdl.reader import CommandReader
 from sim.bench.designs import AllPorts
 from sim.bench.run import run
@@ -16,7 +17,7 @@ WIDE = DeviceConfig(inputs=3, groups=3, group_size=3, actions=4, lanes=5, weight
 
 
 def check(config: DeviceConfig, frames: int, resets: int, seed: int) -> None:
-    component = AllPorts(CommandReader(config))
+    component = AllPorts(CommandReader(config, EVERYTHING))
     run(component, "sim.bench.reader", config=config, frames=frames, resets=resets, seed=seed)
 
 

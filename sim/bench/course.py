@@ -19,7 +19,7 @@ from golden.device import Device
 from golden.parameters import Parameters, to_octaves
 from golden.protocol import Command, Section, parse_header
 from golden.rng import draws
-from golden.server import FrameServer, existing_weights
+from golden.server import FrameServer, existing_synapses
 from hdl.options import CoreOptions
 from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
 from sim.bench.run import ROOT
@@ -126,7 +126,7 @@ class Course:
     def miss(self) -> Iterator[Step]:
         """Weights beside the synapses, the nearest ones, in rows at both ends of every group; all are refused."""
         config = self.config
-        exists = existing_weights(config)
+        exists = existing_synapses(config)
         ends = {row for start, stop in itertools.pairwise(config.group_start.tolist()) for row in (start, stop - 1)}
         frames = []
         for row in sorted(ends | {config.neurons, config.sources - 1, config.sources}):
@@ -134,7 +134,7 @@ class Course:
             beside = np.flatnonzero(~there[1:-1] & (there[:-2] | there[2:]))
             for word, lane in (divmod(int(column), config.lanes) for column in beside):
                 weights = [int(at == lane) for at in range(config.lanes)]
-                frames.append(frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, weights=weights))
+                frames.append(frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, values=weights))
         yield Step("missing synapses", self.load("small"), is_net=True)
         yield Step("missing synapses", tuple(frames))
         yield Step("missing synapses", tuple(read_frames(config)))

@@ -52,7 +52,7 @@ def load_frames(config: DeviceConfig, weight: Ints, bias: Ints) -> list[Frame]:
             Section.WEIGHT,
             row=row,
             word=word,
-            weights=values[word * lanes : (word + 1) * lanes].tolist(),
+            values=values[word * lanes : (word + 1) * lanes].tolist(),
         )
         for row, values in enumerate(rows)
         for word in range(words)
@@ -159,7 +159,7 @@ class FrameMaker:
         for column in range(word * config.lanes, (word + 1) * config.lanes):
             exists = column < config.neurons and (row == config.sources or bool(config.mask[row, column]))
             weights.append(rng.choice((low, 0, high, rng.randint(low, high))) if exists else 0)
-        return frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, weights=weights)
+        return frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, values=weights)
 
     def read(self) -> Frame:
         """Any word."""
@@ -178,7 +178,7 @@ class FrameMaker:
         """A frame for every reason to refuse one."""
         config = self.config
         row_at, word_at, weights_at = 1, 1 + ROW_WORDS, 2 + ROW_WORDS
-        own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, weights=[0] * config.lanes)
+        own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, values=[0] * config.lanes)
         given = self.infer("conditional", given=True)
         wrong = [
             [0xFF | LAST],
@@ -198,7 +198,7 @@ class FrameMaker:
             ]
         for value in beyond(config.weight):
             bias = [value] + [0] * (config.lanes - 1)
-            wrong.append(frame(config, Command.LOAD, Section.WEIGHT, row=config.sources, word=0, weights=bias))
+            wrong.append(frame(config, Command.LOAD, Section.WEIGHT, row=config.sources, word=0, values=bias))
         for value in beyond(config.obs):
             wrong.append(frame(config, Command.INFER, nonce=0, obs=[0] * (config.inputs - 1) + [value]))
         for words in (self.load(), self.read(), self.infer(), given):
