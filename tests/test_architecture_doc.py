@@ -78,7 +78,7 @@ def test_streams_are_as_wide_as_stated(config: DeviceConfig, options: CoreOption
         "`put`": observation(config),
         "`entries`": queued_observation(config),
         "`load`": layouts.row_word(config),
-        "`fetch`": layouts.row_weights(config),
+        "`fetch`": layouts.row_values(config, Section.WEIGHT),
         "`events`": layouts.event(config),
         "`EventEngine.beats`": layouts.potential_beat(config, lanes),
         "`Softmax.results`": layouts.softmax_beat(config, lanes),
@@ -97,7 +97,7 @@ def test_streams_are_as_wide_as_stated(config: DeviceConfig, options: CoreOption
 def test_widths_are_those_of_the_payloads(config: DeviceConfig, options: CoreOptions) -> None:
     symbols = widths(config, options)
     fields = {
-        "W": layouts.row_weights(config).elem_shape,
+        "W": layouts.row_values(config, Section.WEIGHT).elem_shape,
         "s": observation(config)["value"].shape,
         "x": layouts.event(config)["value"].shape,
         "U": layouts.potential_beat(config, 1)["potential"].shape.elem_shape,

@@ -8,17 +8,22 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import POLICIES
+from golden.arguments import OPTIMISERS, POLICIES, RULES, apply_limits, section_format
 from golden.config import DeviceConfig
 from golden.fixed import Format
 from golden.protocol import (
+    EVERYTHING,
     FLAG_ACTIVITY,
+    FLAG_COUNTERS,
     FLAG_GIVEN,
     HEADER_BITS,
     LAST,
     POLICY_FLAGS,
     ROW_WORDS,
+    RULE_FLAGS,
+    SECTION_NAMES,
     WORD_BITS,
+    Abilities,
     Command,
     Ints,
     Section,
@@ -117,10 +122,17 @@ class FrameMaker:
     config: the device.
     rng: of all randomness.
     visited: raw observations (n, S) that are common among the random ones.
+    abilities: what the device learns with.
     """
 
-    def __init__(self, config: DeviceConfig, rng: random.Random, visited: NDArray[np.int64] | None = None) -> None:
-        self.config, self.rng, self.visited = config, rng, visited
+    def __init__(
+        self,
+        config: DeviceConfig,
+        rng: random.Random,
+        visited: NDArray[np.int64] | None = None,
+        abilities: Abilities = EVERYTHING,
+    ) -> None:
+        self.config, self.rng, self.visited, self.abilities = config, rng, visited, abilities
 
     def observation(self) -> list[int]:
         """All zero, sparse, any, the ends of the format, or a visited one."""
@@ -150,21 +162,55 @@ class FrameMaker:
             config, Command.INFER, flags, nonce=rng.getrandbits(64) - (1 << 63), obs=self.observation(), **winners
         )
 
-    def load(self) -> Frame:
-        """Any weights the device takes into any word."""
+    def learn(self, rule: str | None = None, counters: bool | None = None) -> Frame:
+        """A sample; what is not told is random."""
         config, rng = self.config, self.rng
+        rule = rule or rng.choice(sorted(self.abilities.rules))
+        counters = rng.random() < 0.8 if counters is None else counters
+        low, high = config.modulator.low, config.modulator.high
+        winners = {"given": [rng.randrange(config.group_size) for _ in range(config.groups)]}
+        return frame(
+            config,
+            Command.LEARN,
+            RULES[rule] | (FLAG_COUNTERS if counters else 0),
+            modulator=rng.choice((0, low, high, *(rng.randint(low, high),) * 5)),
+            action=rng.randrange(config.actions),
+            obs=self.observation(),
+            **({} if rule == "contrastive" else winners),
+        )
+
+    def update(self, optimiser: str | None = None) -> Frame:
+        """An update; half of the time with arguments near the usual ones, so that parameters move and do not end."""
+        rng = self.rng
+        optimiser = optimiser or rng.choice(sorted(self.abilities.optimisers))
+        wild = rng.random() < 0.5
+        values = {
+            name: rng.choice((low, high, rng.randint(low, high))) if wild else max(low, min(high, rng.randint(0, 9)))
+            for name, (low, high) in apply_limits(self.config, optimiser).items()
+        }
+        return frame(self.config, Command.APPLY, OPTIMISERS[optimiser], **values)
+
+    def clear(self) -> Frame:
+        """Forget what was learned."""
+        return frame(self.config, Command.CLEAR)
+
+    def load(self, section: Section | None = None) -> Frame:
+        """Any values the device takes into any word; of any memory unless told."""
+        config, rng = self.config, self.rng
+        section = rng.choice(self.abilities.sections) if section is None else section
         row, word = rng.randint(0, config.sources), rng.randrange(config.row_words)
-        low, high = config.weight.low, config.weight.high
+        number = section_format(config, SECTION_NAMES[section])
+        low, high = number.low, number.high
         weights = []
         for column in range(word * config.lanes, (word + 1) * config.lanes):
             exists = column < config.neurons and (row == config.sources or bool(config.mask[row, column]))
             weights.append(rng.choice((low, 0, high, rng.randint(low, high))) if exists else 0)
-        return frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, values=weights)
+        return frame(config, Command.LOAD, section, row=row, word=word, values=weights)
 
     def read(self) -> Frame:
-        """Any word."""
+        """Any word of any memory."""
         row, word = self.rng.randint(0, self.config.sources), self.rng.randrange(self.config.row_words)
-        return frame(self.config, Command.READ, Section.WEIGHT, row=row, word=word)
+        return frame(self.config, Command.READ, self.rng.choice(self.abilities.sections), row=row, word=word)
 
     def info(self) -> Frame:
         """What is the device?"""
@@ -172,7 +218,10 @@ class FrameMaker:
 
     def right(self) -> Frame:
         """Any right frame."""
-        return self.rng.choice((self.info, self.load, self.read, self.infer, self.infer, self.infer))()
+        kinds: list[Callable[[], Frame]] = [self.info, self.load, self.read, self.infer, self.infer, self.infer]
+        if self.abilities.learns:
+            kinds += [self.learn, self.learn, self.learn, self.update, self.clear]
+        return self.rng.choice(kinds)()
 
     def refused(self) -> list[Frame]:
         """A frame for every reason to refuse one."""
@@ -201,8 +250,43 @@ class FrameMaker:
             wrong.append(frame(config, Command.LOAD, Section.WEIGHT, row=config.sources, word=0, values=bias))
         for value in beyond(config.obs):
             wrong.append(frame(config, Command.INFER, nonce=0, obs=[0] * (config.inputs - 1) + [value]))
-        for words in (self.load(), self.read(), self.infer(), given):
+        right = [self.load(), self.read(), self.infer(), given]
+        if self.abilities.learns:
+            right += [self.learn(), self.update()]
+            wrong += self._refused_learning()
+        for words in right:
             wrong += [cut(words), longer(words), [words[0] | LAST]]
+        return wrong
+
+    def _refused_learning(self) -> list[Frame]:
+        """A frame for every reason to refuse one that learns."""
+        config = self.config
+        lesson, given = (
+            self.learn("contrastive") if "contrastive" in self.abilities.rules else self.learn(),
+            self.learn(),
+        )
+        modulator_words = -(-config.modulator_bits // WORD_BITS)
+        wrong = [
+            changed(self.clear(), 0, Command.CLEAR | 1 << HEADER_BITS),
+            longer(self.clear()),
+            changed(lesson, 0, Command.LEARN | RULE_FLAGS << HEADER_BITS),
+            changed(lesson, 0, lesson[0] | 0x80 << HEADER_BITS),
+            changed(lesson, 1 + modulator_words, config.actions),
+            changed(given, 1 + modulator_words, LAST - 1),
+        ]
+        for name, optimiser in OPTIMISERS.items():
+            if name not in self.abilities.optimisers:
+                continue
+            for at, (low, high) in enumerate(apply_limits(config, name).values()):
+                words = self.update(name)
+                wrong += [changed(words, 1 + at, value & LAST - 1) for value in (low - 1, high + 1)]
+            wrong.append(changed(self.update(name), 0, Command.APPLY | (optimiser | 0x40) << HEADER_BITS))
+        for modulator in (config.modulator.low - 1, config.modulator.high + 1):
+            flags = lesson[0] >> HEADER_BITS & RULE_FLAGS
+            more = {"given": [0] * config.groups} if flags != RULES["contrastive"] else {}
+            wrong.append(
+                frame(config, Command.LEARN, flags, modulator=modulator, action=0, obs=[0] * config.inputs, **more)
+            )
         return wrong
 
     def wrong(self) -> Frame:

@@ -8,7 +8,19 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from golden.protocol import FLAG_GIVEN, HEADER_BITS, LAST, Command, Status, command_fields, unpack
+from golden.arguments import section_format
+from golden.protocol import (
+    EVERYTHING,
+    HEADER_BITS,
+    LAST,
+    SECTION_NAMES,
+    UPDATE_ARGUMENTS,
+    Command,
+    Section,
+    Status,
+    command_fields,
+    unpack,
+)
 from golden.server import FrameServer
 from hdl.reader import CommandReader
 from sim.bench.designs import AllPorts
@@ -19,7 +31,7 @@ from sim.bench.streams import Bench, Flow
 
 RUN = parameters()
 CONFIG = RUN["config"]
-COMPONENT = AllPorts(CommandReader(CONFIG))
+COMPONENT = AllPorts(CommandReader(CONFIG, EVERYTHING))
 
 Request = dict[str, Any]
 
@@ -27,17 +39,25 @@ Request = dict[str, Any]
 def what_counts(request: Request) -> Request:
     """Those members of a request that its command and status give a meaning."""
     names = ["command", "status"]
-    place: Request = {}
     if request["status"] == Status.OK:
         names.append("flags")
         match request["command"]:
             case Command.INFER:
                 names.append("nonce")
             case Command.LOAD:
-                place = {"place": request["place"]}
+                names += ["place", "values"]
             case Command.READ:
-                place = {"place": {name: request["place"][name] for name in ("row", "word")}}
-    return {name: request[name] for name in names} | place
+                names.append("place")
+            case Command.LEARN:
+                names.append("modulator")
+            case Command.APPLY:
+                names.append("update")
+    found = {name: request[name] for name in names}
+    if "values" in found:
+        # The value's bits count, not those above.
+        bits = section_format(CONFIG, SECTION_NAMES[Section(request["flags"])]).bits
+        found["values"] = [value & (1 << bits) - 1 for value in found["values"]]
+    return found
 
 
 class Expected:
@@ -66,16 +86,24 @@ class Expected:
         command = Command(code)
         values = unpack(command_fields(CONFIG, command, flags), np.array([words], dtype=np.uint32))
         self.request["flags"] = flags
-        if command == Command.INFER:
-            self.request["nonce"] = int(values["nonce"][0, 0]) & (1 << 64) - 1
+        if command in (Command.INFER, Command.LEARN):
+            if command == Command.INFER:
+                self.request["nonce"] = int(values["nonce"][0, 0]) & (1 << 64) - 1
+            else:
+                self.request["modulator"] = int(values["modulator"][0, 0])
             events, _ = golden_start(CONFIG.replace(start="silent"), values["obs"][0])
             shift = CONFIG.drive_frac - CONFIG.obs_frac
             self.put = [{"index": source - CONFIG.neurons, "value": value >> shift} for source, value in events]
-            self.given = values["given"][0].tolist() if flags & FLAG_GIVEN else None
+            self.given = values["given"][0].tolist() if "given" in values else None
+            if command == Command.LEARN:
+                self.given = [*(self.given or [None] * CONFIG.groups), int(values["action"][0, 0])]
         elif command in (Command.LOAD, Command.READ):
             self.request["place"] = {name: int(values[name][0, 0]) for name in ("row", "word")}
             if command == Command.LOAD:
-                self.request["place"]["weight"] = values["weights"][0].tolist()
+                bits = section_format(CONFIG, SECTION_NAMES[Section(flags)]).bits
+                self.request["values"] = [value & (1 << bits) - 1 for value in values["values"][0].tolist()]
+        elif command == Command.APPLY:
+            self.request["update"] = [int(values[name][0, 0]) for name in UPDATE_ARGUMENTS]
 
 
 class Model:
@@ -107,7 +135,7 @@ class Model:
 
     def _ask(self) -> None:
         """One given winner after the other."""
-        self._group = (self._group + 1) % CONFIG.groups
+        self._group = (self._group + 1) % (CONFIG.groups + 1)
         self.bench.dut.given_group.value = self._group
 
     def _check(self, cycle: int) -> None:
@@ -120,7 +148,9 @@ class Model:
             expected = self._expected[number]
             if expected.put is not None:
                 assert self._queue == expected.put, cycle
-            if expected.given is not None:
+            if expected.given is not None and self._group < len(expected.given):
+                if expected.given[self._group] is None:
+                    return
                 assert int(dut.given_winner.value) == expected.given[self._group], (cycle, self._group)
                 self.given_seen.add((number, self._group))
         if dut.clear.value == 1:
@@ -168,12 +198,13 @@ async def every_refusal(dut: Any) -> None:
 @cocotb.test()
 async def given_winners_stay(dut: Any) -> None:
     """While a decision waits to be taken, its hidden winners can be read."""
-    model = Model(dut, requests=after(dut, CONFIG.groups))
+    model = Model(dut, requests=after(dut, CONFIG.groups + 1))
     await model.bench.reset()
     for _ in range(20):
-        model.send(model.make.infer("conditional", given=True), model.make.wrong())
+        model.send(model.make.infer("conditional", given=True), model.make.learn("published"))
     await model.bench.finish()
-    assert model.given_seen >= set(itertools.product(range(0, 40, 2), range(CONFIG.groups)))
+    hidden, actions = itertools.product(range(40), range(CONFIG.groups)), ((i, CONFIG.groups) for i in range(1, 40, 2))
+    assert model.given_seen >= {*hidden, *actions}
 
 
 @cocotb.test()
