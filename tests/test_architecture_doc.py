@@ -12,6 +12,7 @@ import pytest
 from amaranth import Shape
 
 from golden.config import DeviceConfig
+from golden.protocol import Section
 from hdl import layouts
 from hdl.core import Core
 from hdl.observations import observation, queued_observation
@@ -77,7 +78,6 @@ def test_streams_are_as_wide_as_stated(config: DeviceConfig, options: CoreOption
         "`commands`, `responses`": layouts.WORD,
         "`put`": observation(config),
         "`entries`": queued_observation(config),
-        "`load`": layouts.row_word(config),
         "`fetch`": layouts.row_values(config, Section.WEIGHT),
         "`events`": layouts.event(config),
         "`EventEngine.beats`": layouts.potential_beat(config, lanes),

@@ -79,7 +79,7 @@ def block_diagram() -> str:
     for drawn in (
         box("works", 20, 44, 202, 60, "CommandReader", "checks every word", "with the SynapseTable"),
         box("stores", 64, 170, 158, 56, "ObservationQueue", "S × {index, s}"),
-        box("stores", 20, 300, 202, 72, "ParameterMemory", "(P + 1)·⌈N/L⌉ row words", "of L·W bits"),
+        box("stores", 20, 300, 202, 72, "RowMemory", "(P + 1)·⌈N/L⌉ row words", "of L·W bits"),
         box("works", 20, 566, 202, 56, "Core", "headers, INFO, READ, results"),
         box(
             "works",

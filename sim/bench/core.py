@@ -16,6 +16,7 @@ from golden.protocol import (
     HARDWARE_COUNTERS,
     HEADER_BITS,
     LAST,
+    LEARN_COUNTERS,
     Command,
     Status,
     header,
@@ -45,13 +46,18 @@ class Anything:
         return True
 
 
-def hardware_words() -> set[int]:
-    """Positions of those counters in a response to ``INFER``."""
-    first = {name: 2 + COUNTER_WORDS * place for place, name in enumerate(COUNTERS)}
+def hardware_words(counters: Sequence[str]) -> set[int]:
+    """Positions of those counters in a response that has some behind the iterations."""
+    first = {name: 2 + COUNTER_WORDS * place for place, name in enumerate(counters)}
     return {first[name] + word for name in HARDWARE_COUNTERS for word in range(COUNTER_WORDS)}
 
 
-UNKNOWN = hardware_words()
+UNKNOWN = {
+    header(Command.INFER, Status.OK): hardware_words(COUNTERS),
+    header(Command.LEARN, Status.OK): hardware_words(LEARN_COUNTERS),
+    header(Command.APPLY, Status.OK): {1, 2},
+}
+"""Positions of what only hardware knows in responses, by header."""
 CYCLES = 2 + COUNTER_WORDS * COUNTERS.index("cycles")
 STALLS = 2 + COUNTER_WORDS * COUNTERS.index("stalls")
 
@@ -78,7 +84,7 @@ class Model:
         self.responses: list[list[int]] = [[]]
         self.sink = self.bench.sink("responses", responses, self._seen)
         self._is_known = self.known is not None
-        self.server = self.known or FrameServer(CONFIG, OPTIONS.softmax_lanes)
+        self.server = self.known or FrameServer(CONFIG, OPTIONS.softmax_lanes, OPTIONS.abilities)
         self.make = COURSE.maker("else")
 
     def _seen(self, word: dict[str, int]) -> dict[str, int]:
@@ -95,7 +101,7 @@ class Model:
             self.source.send(*map(as_payload, words))
             answer = [int(word) for word in self.server.exchange(np.array(words, dtype=np.uint32))]
             COVERAGE.sees(words, answer)
-            unknown = UNKNOWN if answer[0] & (LAST - 1) == header(Command.INFER, Status.OK) else set()
+            unknown = UNKNOWN.get(answer[0] & (LAST - 1), set())
             for place, word in enumerate(answer):
                 self.sink.expect(as_payload(word) | ({"data": Anything()} if place in unknown else {}))
 
@@ -130,7 +136,7 @@ class Model:
         """Tell the coverage what a reset is about to interrupt."""
         (command,) = step.frames
         # The device that answers is another one: commands that are cut change nothing.
-        answer = FrameServer(CONFIG).exchange(np.array(command, dtype=np.uint32))
+        answer = FrameServer(CONFIG, abilities=OPTIONS.abilities).exchange(np.array(command, dtype=np.uint32))
         COVERAGE.sees_reset(self.source.pending, self.sink.unchecked_transfers, answer.size)
 
     async def finish(self) -> None:
@@ -155,6 +161,14 @@ async def decisions_on_every_kind_of_net(dut: Any) -> None:
     model = Model(dut)
     await model.reset()
     await model.follow(COURSE.decide())
+
+
+@cocotb.test()
+async def learning_on_every_kind_of_net(dut: Any) -> None:
+    """Samples of all rules, updates of all optimisers, decisions between them; then all memories read back."""
+    model = Model(dut)
+    await model.reset()
+    await model.follow(COURSE.learn())
 
 
 @cocotb.test()

@@ -87,7 +87,7 @@ class Course:
         if self.policy is not None:
             with np.load(self.policy) as archive:
                 visited = self.config.obs.quantise(archive["visited_obs"][:500])
-        return FrameMaker(self.config, random.Random(f"{self.seed} {part}"), visited)
+        return FrameMaker(self.config, random.Random(f"{self.seed} {part}"), visited, self.options.abilities)
 
     def load(self, net: str) -> tuple[Frame, ...]:
         """``LOAD`` of a whole net, one of :attr:`nets`; the same in every part."""
@@ -105,7 +105,7 @@ class Course:
         for net in self.nets:
             yield Step("decisions", self.load(net), ragged, is_net=True)
             yield Step("decisions", tuple(make.infer() for _ in range(self.decisions)), ragged)
-        yield Step("decisions", tuple(read_frames(self.config)), ragged)
+        yield Step("decisions", tuple(read_frames(self.config, self.options.abilities)), ragged)
 
     def mix(self, ragged: bool = False) -> Iterator[Step]:
         """Right and wrong frames of all kinds; parameters are what golden's are."""
@@ -113,7 +113,20 @@ class Course:
         yield Step("mixture", self.load("small"), ragged, is_net=True)
         frames = [make.wrong() if make.rng.random() < 0.5 else make.right() for _ in range(self.frames)]
         yield Step("mixture", tuple(frames), ragged)
-        yield Step("mixture", tuple(read_frames(self.config)), ragged)
+        yield Step("mixture", tuple(read_frames(self.config, self.options.abilities)), ragged)
+
+    def learn(self, ragged: bool = False) -> Iterator[Step]:
+        """Samples of every rule on every net, updates of every optimiser between them; all memories are read back."""
+        make, abilities = self.maker("learning"), self.options.abilities
+        if not abilities.learns:
+            return
+        for net in self.nets:
+            yield Step("learning", self.load(net), ragged, is_net=True)
+            for optimiser in sorted(abilities.optimisers):
+                lessons = [make.learn(rule) for rule in sorted(abilities.rules) for _ in range(1 + self.decisions // 8)]
+                yield Step("learning", (*lessons, make.update(optimiser), make.infer(), *lessons[:2]), ragged)
+            yield Step("learning", tuple(read_frames(self.config, abilities)), ragged)
+            yield Step("learning", (make.clear(),), ragged)
 
     def refuse(self) -> Iterator[Step]:
         """One frame for each reason to refuse one, between decisions; nothing changes."""
@@ -121,7 +134,7 @@ class Course:
         yield Step("refusals", self.load("small"), is_net=True)
         for words in make.refused():
             yield Step("refusals", (make.infer(), words, make.infer("greedy")))
-        yield Step("refusals", tuple(read_frames(self.config)))
+        yield Step("refusals", tuple(read_frames(self.config, self.options.abilities)))
 
     def miss(self) -> Iterator[Step]:
         """Weights beside the synapses, the nearest ones, in rows at both ends of every group; all are refused."""
@@ -137,7 +150,7 @@ class Course:
                 frames.append(frame(config, Command.LOAD, Section.WEIGHT, row=row, word=word, values=weights))
         yield Step("missing synapses", self.load("small"), is_net=True)
         yield Step("missing synapses", tuple(frames))
-        yield Step("missing synapses", tuple(read_frames(config)))
+        yield Step("missing synapses", tuple(read_frames(config, self.options.abilities)))
 
     def draw_at_edges(self) -> Iterator[Step]:
         """Draws on both sides of the edge between two winners, of one group after the other."""
@@ -159,12 +172,12 @@ class Course:
         yield Step("resets", self.load("small"), is_net=True)
         for _ in range(self.resets):
             words = make.rng.choice((make.infer, make.infer, make.read, make.info, make.wrong))()
-            # A wrong frame that is right after all would change parameters or not, as time allows.
-            while parse_header(words[0])[0] == Command.LOAD:
+            # A wrong frame that is right after all would change memories or not, as time allows.
+            while parse_header(words[0])[0] in (Command.LOAD, Command.LEARN, Command.APPLY, Command.CLEAR):
                 words = make.wrong()
             yield Step("resets", (words,), cut=make.rng.randrange(1, 4 * len(words) + 150))
             yield Step("resets", (make.infer(), make.read()))
-        yield Step("resets", tuple(read_frames(self.config)))
+        yield Step("resets", tuple(read_frames(self.config, self.options.abilities)))
 
     def cut_loads(self, count: int = 5) -> Iterator[Step]:
         """Whatever part of a ``LOAD`` was taken before a reset, the word is what it was."""
@@ -173,7 +186,7 @@ class Course:
         for _ in range(count):
             words = make.load()
             yield Step("cut loads", (words,), cut=make.rng.randrange(1, len(words)))
-        yield Step("cut loads", tuple(read_frames(self.config)))
+        yield Step("cut loads", tuple(read_frames(self.config, self.options.abilities)))
 
     def everything(self) -> Iterator[Step]:
         """All parts, in steady and in ragged flow."""
@@ -181,6 +194,7 @@ class Course:
         yield from self.miss()
         yield from self.draw_at_edges()
         yield from self.decide()
+        yield from self.learn()
         yield from self.mix()
         yield from self.mix(ragged=True)
         yield from self.cut()

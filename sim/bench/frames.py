@@ -64,10 +64,11 @@ def load_frames(config: DeviceConfig, weight: Ints, bias: Ints) -> list[Frame]:
     ]
 
 
-def read_frames(config: DeviceConfig) -> list[Frame]:
-    """``READ`` of all parameters."""
+def read_frames(config: DeviceConfig, abilities: Abilities) -> list[Frame]:
+    """``READ`` of all memories."""
     return [
-        frame(config, Command.READ, Section.WEIGHT, row=row, word=word)
+        frame(config, Command.READ, section, row=row, word=word)
+        for section in abilities.sections
         for row in range(config.sources + 1)
         for word in range(config.row_words)
     ]
@@ -261,10 +262,7 @@ class FrameMaker:
     def _refused_learning(self) -> list[Frame]:
         """A frame for every reason to refuse one that learns."""
         config = self.config
-        lesson, given = (
-            self.learn("contrastive") if "contrastive" in self.abilities.rules else self.learn(),
-            self.learn(),
-        )
+        lesson, given = self.learn(min(self.abilities.rules)), self.learn()
         modulator_words = -(-config.modulator_bits // WORD_BITS)
         wrong = [
             changed(self.clear(), 0, Command.CLEAR | 1 << HEADER_BITS),
