@@ -36,7 +36,7 @@ CONFIG = RUN["config"]
 OPTIONS = CoreOptions(**RUN["options"])
 COURSE = Course(CONFIG, OPTIONS, RUN["decisions"], RUN["frames"], RUN["resets"], RUN["seed"], RUN.get("policy"))
 COMPONENT = Core(CONFIG, OPTIONS)
-COVERAGE = Coverage(CONFIG)
+COVERAGE = Coverage(CONFIG, OPTIONS.abilities)
 
 
 class Anything:

@@ -7,19 +7,24 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from golden.arguments import POLICIES
+from golden.arguments import OPTIMISERS, POLICIES, RULES
 from golden.config import DeviceConfig
 from golden.kernels import OBSERVATION
 from golden.protocol import (
     FLAG_ACTIVITY,
+    FLAG_COUNTERS,
     FLAG_GIVEN,
     HEADER_BITS,
     LAST,
     POLICY_FLAGS,
     ROW_WORDS,
+    RULE_FLAGS,
     WORD_BITS,
+    Abilities,
     Command,
+    Section,
     Status,
+    command_fields,
     response_fields,
     unpack,
 )
@@ -29,6 +34,9 @@ REFUSALS = {
     Command.LOAD: (Status.FLAGS, Status.LENGTH, Status.ADDRESS, Status.VALUE),
     Command.READ: (Status.FLAGS, Status.LENGTH, Status.ADDRESS),
     Command.INFER: (Status.FLAGS, Status.LENGTH, Status.VALUE),
+    Command.LEARN: (Status.FLAGS, Status.LENGTH, Status.VALUE),
+    Command.APPLY: (Status.FLAGS, Status.LENGTH, Status.VALUE),
+    Command.CLEAR: (Status.FLAGS, Status.LENGTH),
 }
 """What each command can be refused for."""
 
@@ -41,24 +49,38 @@ class Coverage:
 
     Parameters
     ----------
-    config: the device; decides which points there are.
+    config, abilities: the device; decides which points there are.
 
     Attributes
     ----------
     points: names of all points, in order.
     """
 
-    def __init__(self, config: DeviceConfig) -> None:
-        self.config = config
+    def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
+        self.config, self.abilities = config, abilities
         self.points = list(self._declared())
         self.seen: Counter[str] = Counter()
 
     def _declared(self) -> Iterator[str]:
         yield "unknown command"
-        for command, refusals in REFUSALS.items():
+        for command in self.abilities.commands:
             yield f"{command.name} {Status.OK.name}"
-            for status in refusals:
+            for status in REFUSALS[command]:
                 yield f"{command.name} {status.name}"
+        if self.abilities.learns:
+            for rule in sorted(self.abilities.rules):
+                yield f"rule {rule}"
+            for optimiser in sorted(self.abilities.optimisers):
+                yield f"optimiser {optimiser}"
+            yield from (
+                "modulator 0",
+                "modulator at its ends",
+                "a sample changes nothing",
+                "a sample changes something",
+            )
+            yield from (
+                f"{command} {section.name}" for section in self.abilities.sections for command in ("LOAD", "READ")
+            )
         for kind in ("hidden", "action", "observation", "bias"):
             yield f"LOAD {kind} row"
         for policy in POLICIES:
@@ -99,6 +121,22 @@ class Coverage:
         yield f"{Command(code).name} {status.name}"
         if status != Status.OK:
             return
+        if code in (Command.LOAD, Command.READ) and self.abilities.learns:
+            yield f"{Command(code).name} {Section(flags).name}"
+        if code == Command.APPLY:
+            yield f"optimiser {next(name for name, number in OPTIMISERS.items() if number == flags)}"
+        if code == Command.LEARN:
+            yield f"rule {next(name for name, number in RULES.items() if number == flags & RULE_FLAGS)}"
+            words = np.array([command], dtype=np.uint32)
+            modulator = int(unpack(command_fields(config, Command.LEARN, flags), words)["modulator"][0, 0])
+            if modulator == 0:
+                yield "modulator 0"
+            if modulator in (config.modulator.low, config.modulator.high):
+                yield "modulator at its ends"
+            if flags & FLAG_COUNTERS:
+                fields = response_fields(config, Command.LEARN, flags)
+                touched = unpack(fields, np.array([answer], dtype=np.uint32))["learn_words"][0, 0]
+                yield "a sample changes something" if touched else "a sample changes nothing"
         if code == Command.LOAD:
             row = sum((word & (LAST - 1)) << (WORD_BITS * i) for i, word in enumerate(command[1 : 1 + ROW_WORDS]))
             ends = {"hidden": config.hidden, "action": config.neurons, "observation": config.sources}
