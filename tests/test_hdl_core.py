@@ -15,7 +15,7 @@ from hdl.core import Core
 from hdl.decision import first_sampled_pass
 from hdl.options import CoreOptions
 from host.tasks import get_task
-from sim.bench.course import PENDULUM, WIDE, Course
+from sim.bench.course import LEARNING, PENDULUM, WIDE, Course
 from sim.bench.run import run
 
 
@@ -33,6 +33,10 @@ def test_the_pendulum_core_equals_golden() -> None:
 
 def test_a_core_of_wide_values_equals_golden() -> None:
     check(WIDE)
+
+
+def test_a_core_that_learns_equals_golden() -> None:
+    check(LEARNING)
 
 
 def random_config(rng: random.Random, removed: str) -> DeviceConfig:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 from collections.abc import Iterator
@@ -255,3 +256,6 @@ WIDE = Course(
     seed=2,
 )
 """Rows of several words with a group across their boundaries, values of two words, a uniform start, no way around."""
+
+LEARNING = dataclasses.replace(WIDE, options=WIDE.options.learning(), resets=40)
+"""The same with everything that learns."""
