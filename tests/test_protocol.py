@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from golden import client, kernels
-from golden.arguments import POLICIES
+from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply, section_format
 from golden.client import FrameDevice
 from golden.config import REMOVABLE, DeviceConfig
 from golden.device import Device
@@ -21,11 +21,14 @@ from golden.errors import SvpgError
 from golden.protocol import (
     COUNTERS,
     FLAG_ACTIVITY,
+    FLAG_COUNTERS,
     FLAG_GIVEN,
     HEADER_BITS,
     LAST,
     MEANINGS,
     POLICY_FLAGS,
+    RULE_FLAGS,
+    Abilities,
     Command,
     Section,
     Status,
@@ -38,6 +41,19 @@ from golden.protocol import (
     words_of,
 )
 from golden.server import FrameServer
+from tests.protocol_reference import (
+    CLEAR_FRAME,
+    INFO_FRAME,
+    Reference,
+    apply_frame,
+    array,
+    frame,
+    infer_frame,
+    learn_frame,
+    load_frame,
+    mark,
+    read_frame,
+)
 from tests.test_golden_oracle import STYLES, configs, fill, fill_matrix
 
 MODEST = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -46,154 +62,6 @@ SMALL = DeviceConfig(inputs=2, groups=2, group_size=3, actions=2, lanes=3, remov
 WIDE = SMALL.replace(weight_bits=24, weight_frac=14, obs_bits=18, obs_frac=10, activity_frac=14, prob_frac=16)
 """Weights, observations and probabilities take two words each."""
 Words = NDArray[np.uint32]
-
-
-# --- frames, written from docs/protocol.md ---------------------------------------------------------
-def frame(command: int, flags: int, *values: tuple[int, int]) -> list[int]:
-    """A frame of values with their numbers of words."""
-    words = [header(command, flags)]
-    for value, count in values:
-        words += split(value, count)
-    return mark(words)
-
-
-def mark(words: list[int]) -> list[int]:
-    """The same words with the mark on the last alone."""
-    bare = [word % LAST for word in words]
-    return [*bare[:-1], bare[-1] + LAST]
-
-
-def array(*frames: Iterable[int]) -> Words:
-    """Frames one after the other."""
-    return np.array([word for words in frames for word in words], dtype=np.uint32)
-
-
-def load_frame(config: DeviceConfig, row: int, word: int, weights: Iterable[int]) -> list[int]:
-    size = words_of(config.weight_bits)
-    return frame(Command.LOAD, Section.WEIGHT, (row, 2), (word, 1), *((weight, size) for weight in weights))
-
-
-def read_frame(row: int, word: int) -> list[int]:
-    return frame(Command.READ, Section.WEIGHT, (row, 2), (word, 1))
-
-
-def infer_frame(
-    config: DeviceConfig, obs: Iterable[int], nonce: int = 1, flags: int = 0, winners: Iterable[int] = ()
-) -> list[int]:
-    size = words_of(config.obs_bits)
-    return frame(Command.INFER, flags, (nonce, 4), *((s, size) for s in obs), *((w, 1) for w in winners))
-
-
-INFO_FRAME = frame(Command.INFO, 0)
-
-
-class RefusedError(Exception):
-    """Ends the reading of a frame with a status."""
-
-
-class Reference:
-    """The device's side of the protocol word by word, in plain integers, as docs/protocol.md tells it."""
-
-    def __init__(self, config: DeviceConfig) -> None:
-        self.config, self.device = config, Device(config)
-
-    def answer(self, words: list[int]) -> list[int]:
-        """Response to one whole frame."""
-        rest = iter([word % LAST for word in words])
-
-        def value(count: int, low: int, high: int, status: Status, signed: bool = False) -> int:
-            total = 0
-            for i in range(count):
-                word = next(rest, None)
-                if word is None:
-                    raise RefusedError(Status.LENGTH)
-                total |= word << (16 * i)
-            if signed and total >> (16 * count - 1):
-                total -= 1 << (16 * count)
-            if not low <= total <= high:
-                raise RefusedError(status)
-            return total
-
-        first = next(rest)
-        code, flags = first % 256, first // 256
-        try:
-            run = {1: self._info, 2: self._load, 3: self._read, 4: self._infer}.get(code)
-            if run is None:
-                raise RefusedError(Status.COMMAND)
-            finish = run(flags, value)
-            if next(rest, None) is not None:
-                raise RefusedError(Status.LENGTH)
-        except RefusedError as refused:
-            return frame(code, refused.args[0])
-        return frame(code, Status.OK, *finish())
-
-    def _info(self, flags: int, value: Callable[..., int]) -> Callable[[], list[tuple[int, int]]]:
-        if flags:
-            raise RefusedError(Status.FLAGS)
-        return lambda: [(number, 2) for number in info_values(self.config, 0).values()]
-
-    def _address(self, flags: int, value: Callable[..., int]) -> tuple[int, int, range]:
-        """Row, word and the columns of that word."""
-        if flags:
-            raise RefusedError(Status.FLAGS)
-        c = self.config
-        row = value(2, 0, c.sources, Status.ADDRESS)
-        word = value(1, 0, c.row_words - 1, Status.ADDRESS)
-        return row, word, range(word * c.lanes, (word + 1) * c.lanes)
-
-    def _place(self, row: int, columns: range) -> tuple[str, int, int]:
-        c = self.config
-        count = len([column for column in columns if column < c.neurons])
-        return ("bias", columns[0], count) if row == c.sources else ("weight", row * c.neurons + columns[0], count)
-
-    def _load(self, flags: int, value: Callable[..., int]) -> Callable[[], list[tuple[int, int]]]:
-        c = self.config
-        row, _, columns = self._address(flags, value)
-        weights = []
-        for column in columns:
-            exists = column < c.neurons and (row == c.sources or bool(c.mask[row, column]))
-            low, high = (-(1 << (c.weight_bits - 1)), (1 << (c.weight_bits - 1)) - 1) if exists else (0, 0)
-            weights.append(value(words_of(c.weight_bits), low, high, Status.VALUE, signed=True))
-        section, start, count = self._place(row, columns)
-
-        def write() -> list[tuple[int, int]]:
-            self.device.load(section, weights[:count], start)
-            return []
-
-        return write
-
-    def _read(self, flags: int, value: Callable[..., int]) -> Callable[[], list[tuple[int, int]]]:
-        c = self.config
-        row, _, columns = self._address(flags, value)
-        section, start, count = self._place(row, columns)
-
-        def read() -> list[tuple[int, int]]:
-            weights = self.device.read(section, start, count).tolist() + [0] * (c.lanes - count)
-            return [(weight, words_of(c.weight_bits)) for weight in weights]
-
-        return read
-
-    def _infer(self, flags: int, value: Callable[..., int]) -> Callable[[], list[tuple[int, int]]]:
-        c = self.config
-        policy = flags % 4
-        if flags >= 16 or policy == 3 or (flags & 4 and policy != 2):
-            raise RefusedError(Status.FLAGS)
-        nonce = value(4, 0, 2**64 - 1, Status.VALUE)
-        low, high = -(1 << (c.obs_bits - 1)), (1 << (c.obs_bits - 1)) - 1
-        obs = [value(words_of(c.obs_bits), low, high, Status.VALUE, signed=True) for _ in range(c.inputs)]
-        winners = None
-        if flags & 4:
-            winners = np.array([[*(value(1, 0, c.group_size - 1, Status.VALUE) for _ in range(c.groups)), 0]])
-
-        def decide() -> list[tuple[int, int]]:
-            name = ("sample", "greedy", "conditional")[policy]
-            r = self.device.infer(np.array([obs]), np.array([nonce], dtype=np.uint64), name, winners)
-            probability = [(p, words_of(c.prob_frac + 1)) for p in r.prob_raw[0].tolist()]
-            activity = [(q, 1) for q in r.q_raw[0].tolist()] if flags & 8 else []
-            counters = [(int(r.iterations[0]), 1), (int(r.events[0]), 2), (int(r.row_words[0]), 2), (0, 2), (0, 2)]
-            return [*counters, *((w, 1) for w in r.winners[0].tolist()), *probability, *activity]
-
-        return decide
 
 
 # --- links -----------------------------------------------------------------------------------------
@@ -226,15 +94,19 @@ def responses_of(words: NDArray[Any]) -> list[list[int]]:
 
 
 def parameters(device: Device) -> list[list[int]]:
-    return [device.read("weight").tolist(), device.read("bias").tolist()]
+    return [device.read(section).tolist() for section in SECTIONS]
 
 
 def random_sections(config: DeviceConfig, style: str, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
-    """Random values for the sections that frames reach."""
-    return {
-        "weight": fill_matrix(config, config.weight, style, rng, symmetric=False),
-        "bias": fill(config.weight, config.neurons, style, rng),
-    }
+    """Random values for every section."""
+    values: dict[str, NDArray[np.int64]] = {}
+    for section in SECTIONS:
+        number_format = section_format(config, section)
+        if section.endswith("bias"):
+            values[section] = fill(number_format, config.neurons, style, rng)
+        else:
+            values[section] = fill_matrix(config, number_format, style, rng, symmetric=False)
+    return values
 
 
 def loaded(config: DeviceConfig, seed: int = 0, style: str = "wide") -> tuple[Device, FrameServer]:
@@ -285,7 +157,7 @@ def test_any_range_of_a_section_can_be_written_and_read(config: DeviceConfig, da
     device, server = loaded(config, 1)
     remote = FrameDevice(config, Link(server))
     for _ in range(4):
-        section = data.draw(st.sampled_from(["weight", "bias"]))
+        section = data.draw(st.sampled_from(SECTIONS))
         size = getattr(device, section).size
         start, stop = sorted(data.draw(st.lists(st.integers(0, size), min_size=2, max_size=2)))
         values = random_sections(config, "wide", rng)[section].ravel()[start:stop]
@@ -380,8 +252,11 @@ def test_a_range_of_nothing_needs_no_device(section: str, size: int) -> None:
 
 def test_info_is_that_of_the_device_and_more() -> None:
     config = SMALL.replace(removed="ha", start="uniform")
-    info = FrameDevice(config, FrameServer(config, softmax_lanes=4)).info()
-    assert info == {**Device(config).info(), "protocol": 1, "commands": 0b11110, "softmax_lanes": 4}
+    abilities = Abilities(frozenset({"published", "contrastive"}), frozenset({"sgd", "sign"}))
+    remote = FrameDevice(config, FrameServer(config, 4, abilities))
+    own = {"protocol": 2, "rules": 0b101, "optimisers": 0b101, "softmax_lanes": 4}
+    assert remote.info() == {**Device(config).info(), **own}
+    assert (remote.rules, remote.optimisers) == (abilities.rules, abilities.optimisers)
 
 
 def test_counters_of_hardware_reach_the_result() -> None:
@@ -442,11 +317,40 @@ def test_wrong_arguments_are_refused_as_the_device_refuses_them(call: Callable[[
     assert link.exchanges == 0
 
 
-@pytest.mark.parametrize("call", [lambda d: d.load("acc", [0]), lambda d: d.read("moment_bias")])
-def test_memories_that_frames_do_not_reach_are_refused(call: Callable[[Any], object]) -> None:
-    remote = FrameDevice(SMALL, FrameServer(SMALL))
-    with pytest.raises(SvpgError, match=r"section '\w+' cannot be reached through frames; only weight and bias can"):
+WITHOUT = {
+    "nothing": Abilities(frozenset(), frozenset()),
+    "little": Abilities(frozenset({"contrastive"}), frozenset({"sgd"})),
+}
+ONE = (np.zeros((1, 2), dtype=np.int64), np.zeros((1, 3), dtype=np.int64), np.ones(1, dtype=np.int64))
+
+
+@pytest.mark.parametrize(
+    ("build", "call", "message"),
+    [
+        ("nothing", lambda d: d.load("acc", [0]), "the device was built without the memory acc; rebuild"),
+        ("nothing", lambda d: d.read("moment_bias"), "without the memory moment_bias; rebuild"),
+        ("nothing", lambda d: d.learn(*ONE, "published"), r"without the rule published \(it has none\); rebuild"),
+        ("nothing", lambda d: d.apply(Apply("sgd", 0, 5, 5)), r"without the optimiser sgd \(it has none\); rebuild"),
+        ("little", lambda d: d.read("moment"), "without the memory moment; rebuild"),
+        ("little", lambda d: d.learn(*ONE, "published"), r"without the rule published \(it has contrastive\)"),
+        ("little", lambda d: d.apply(Apply("sign", 0, 5, 5)), r"without the optimiser sign \(it has sgd\)"),
+    ],
+)
+def test_what_a_build_lacks_is_refused_by_name(build: str, call: Callable[[Any], object], message: str) -> None:
+    link = Link(FrameServer(SMALL, abilities=WITHOUT[build]))
+    remote = FrameDevice(SMALL, link)
+    link.exchanges = 0
+    with pytest.raises(SvpgError, match=message):
         call(remote)
+    assert link.exchanges == 0
+
+
+def test_a_build_that_does_not_learn_has_nothing_to_clear() -> None:
+    link = Link(FrameServer(SMALL, abilities=WITHOUT["nothing"]))
+    remote = FrameDevice(SMALL, link)
+    link.exchanges = 0
+    remote.clear_learning()
+    assert link.exchanges == 0
 
 
 # --- responses that are wrong -----------------------------------------------------------------------
@@ -539,10 +443,10 @@ def changed_info(**values: int) -> Callable[[list[int]], list[int]]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed_info(protocol=2), "keeps version 2 of the protocol, this program 1; rebuild the bitstream or model"),
-        (changed_info(contract=9), "keeps version 9 of the numeric contract, this program 1; rebuild"),
-        (lambda w: mark([w[0], 2, 0]), "keeps version 2 of the protocol"),
-        (lambda w: mark([w[0], 1, 0, 3, 0, *[0] * 80]), "keeps version 3 of the numeric contract"),
+        (changed_info(protocol=3), "keeps version 3 of the protocol, this program 2; rebuild the bitstream or model"),
+        (changed_info(contract=9), "keeps version 9 of the numeric contract, this program 2; rebuild"),
+        (lambda w: mark([w[0], 1, 0]), "keeps version 1 of the protocol"),
+        (lambda w: mark([w[0], 2, 0, 3, 0, *[0] * 80]), "keeps version 3 of the numeric contract"),
         (changed_info(digest=1), "another configuration: its digest differs; rebuild"),
         (
             changed_info(inputs=70000, digest=1),
@@ -550,12 +454,11 @@ def changed_info(**values: int) -> Callable[[list[int]], list[int]]:
         ),
         (changed_info(removed=4, lanes=4), r"removed = ha \(not sa\), lanes = 4 \(not 3\)"),
         (changed_info(removed=9, start=1), r"removed = 9 \(not sa\), start = uniform \(not silent\)"),
-        (changed_info(commands=0b10110), "lacks the commands READ; rebuild the bitstream or model"),
-        (lambda w: mark(w[:-1]), "INFO: the response to frame 0 has 56 words, expected 57"),
-        (lambda w: [*w[:-1], w[-1] - LAST, LAST], "INFO: the response to frame 0 has 58 words, expected 57"),
+        (lambda w: mark(w[:-1]), "INFO: the response to frame 0 has 58 words, expected 59"),
+        (lambda w: [*w[:-1], w[-1] - LAST, LAST], "INFO: the response to frame 0 has 60 words, expected 59"),
         (lambda w: frame(Command.INFO, Status.COMMAND), r"INFO: .* status COMMAND \(unknown command\)"),
         (lambda w: frame(Command.LOAD, Status.OK), "INFO: the response to frame 0 belongs to command 2, not 1"),
-        (lambda w: w[:-1], "INFO: the link gives 0 whole responses and 56 words of another"),
+        (lambda w: w[:-1], "INFO: the link gives 0 whole responses and 58 words of another"),
     ],
 )
 def test_another_device_is_refused_with_what_differs(change: Callable[[list[int]], list[int]], message: str) -> None:
@@ -564,14 +467,19 @@ def test_another_device_is_refused_with_what_differs(change: Callable[[list[int]
     assert "\n" not in str(caught.value)
 
 
-def test_more_commands_than_this_program_knows_do_no_harm() -> None:
-    FrameDevice(SMALL, Link(FrameServer(SMALL), changed_info(commands=0xFFFF)))
+def test_more_rules_than_this_program_knows_do_no_harm() -> None:
+    remote = FrameDevice(SMALL, Link(FrameServer(SMALL), changed_info(rules=0xFFFF, optimisers=0xFFFF)))
+    assert (remote.rules, remote.optimisers) == (frozenset(RULES), frozenset(OPTIMISERS))
 
 
 # --- commands that are wrong ------------------------------------------------------------------------
+KINDS = 13 + 4 + 2 * 3 + 3 + 1
+"""Kinds of right frames that :func:`good_frames` gives."""
+
+
 def good_frames(config: DeviceConfig, rng: np.random.Generator) -> list[list[int]]:
     """One right frame of every kind."""
-    weight, bias = random_sections(config, "wide", rng).values()
+    sections = random_sections(config, "wide", rng)
     obs = fill(config.obs, config.inputs, "wide", rng).tolist()
     nonce = int(rng.integers(0, 2**64, dtype=np.uint64))
     row, word = int(rng.integers(config.sources)), int(rng.integers(config.row_words))
@@ -581,15 +489,30 @@ def good_frames(config: DeviceConfig, rng: np.random.Generator) -> list[list[int
         return [*values[columns].tolist(), *[0] * config.lanes][: config.lanes]
 
     winners = rng.integers(0, config.group_size, config.groups).tolist()
+    modulator, action = int(fill(config.modulator, 1, "wide", rng)[0]), int(rng.integers(config.actions))
+    high = [20, config.weight_frac, config.weight_frac, 15, config.moment_frac, config.acc_frac]
+    low = [0, -4, -4, 0, 0, 0]
+    loads = [
+        load_frame(config, place, word, padded(values), section)
+        for section, (synapses, biases) in enumerate(zip(SECTIONS[::2], SECTIONS[1::2], strict=True))
+        for place, values in ((row, sections[synapses][row]), (config.sources, sections[biases]))
+    ]
     return [
         INFO_FRAME,
-        load_frame(config, row, word, padded(weight[row])),
-        load_frame(config, config.sources, word, padded(bias)),
+        *loads[:2],
         read_frame(row, word),
         read_frame(config.sources, word),
         *(infer_frame(config, obs, nonce, policy | activity) for policy in range(3) for activity in (0, FLAG_ACTIVITY)),
         infer_frame(config, obs, nonce, 2 | FLAG_GIVEN, winners),
         infer_frame(config, obs, nonce, 2 | FLAG_GIVEN | FLAG_ACTIVITY, winners),
+        *loads[2:],
+        *(
+            learn_frame(config, obs, rule | counters, modulator, action, winners if rule != 2 else ())
+            for rule in range(3)
+            for counters in (0, FLAG_COUNTERS)
+        ),
+        *(apply_frame(optimiser, *rng.integers(low, high, endpoint=True).tolist()) for optimiser in range(3)),
+        CLEAR_FRAME,
     ]
 
 
@@ -598,7 +521,8 @@ def test_frames_have_the_stated_lengths() -> None:
         frames = good_frames(config, np.random.default_rng(0))
         assert len(frames[1]) == load_words(config)
         assert len(frames[5]) == infer_words(config, given=False)
-        assert len(frames[-1]) == infer_words(config, given=True)
+        assert len(frames[12]) == infer_words(config, given=True)
+        assert len(frames) == KINDS
     assert load_words(WIDE) == 1 + 2 + 1 + 2 * 3
     assert infer_words(WIDE, given=True) == 1 + 4 + 2 * 2 + 2
     assert infer_response_words(WIDE, activity=False) == 1 + 1 + 4 * 2 + 3 + 2 * 2
@@ -618,7 +542,7 @@ def status_of(config: DeviceConfig, words: list[int]) -> Status:
 
 
 @pytest.mark.parametrize("config", [SMALL, WIDE], ids=["one word", "two words"])
-@pytest.mark.parametrize("kind", range(13))
+@pytest.mark.parametrize("kind", range(KINDS))
 def test_a_frame_that_ends_early_or_goes_on_is_of_wrong_length(config: DeviceConfig, kind: int) -> None:
     whole = good_frames(config, np.random.default_rng(0))[kind]
     assert status_of(config, whole) == Status.OK
@@ -630,17 +554,62 @@ def test_a_frame_that_ends_early_or_goes_on_is_of_wrong_length(config: DeviceCon
 
 @pytest.mark.parametrize("rest", [[], [0], [0] * 30])
 def test_commands_and_flags_that_do_not_exist(rest: list[int]) -> None:
-    for command, flags in itertools.product(range(256), (0, 1, 2, 3, 5, 6, 7, 10, 14, 16, 128, 255)):
+    taken = {
+        Command.INFO: {0},
+        Command.LOAD: {0, 1, 2},
+        Command.READ: {0, 1, 2},
+        Command.INFER: {0, 1, 2, 6, 8, 9, 10, 14},
+        Command.LEARN: {0, 1, 2, 4, 5, 6},
+        Command.APPLY: {0, 1, 2},
+        Command.CLEAR: {0},
+    }
+    for command, flags in itertools.product(range(256), (*range(17), 32, 128, 255)):
         words = mark([header(command, flags), *rest])
         if command not in tuple(Command):
             expected = Status.COMMAND
-        elif command == Command.INFER:
-            wrong = flags >= 16 or flags % 4 == 3 or flags == 5
-            expected = Status.FLAGS if wrong else Status.LENGTH
+        elif flags not in taken[Command(command)]:
+            expected = Status.FLAGS
         else:
-            expected = Status.FLAGS if flags else Status.LENGTH if rest or command != Command.INFO else Status.OK
+            expected = Status.LENGTH if rest or command not in (Command.INFO, Command.CLEAR) else Status.OK
+            # Thirty zeros are more than any of these takes, but enough for an action of 0 and so on.
         (response,) = FrameServer(SMALL).exchange(array(words))[:1].tolist()
         assert (response % 256, response % LAST >> 8) == (command, expected), (command, flags)
+
+
+@pytest.mark.parametrize("rules", [{"published"}, {"conditional", "contrastive"}])
+@pytest.mark.parametrize("optimisers", [{"sgd"}, {"rmsprop", "sign"}])
+def test_a_build_takes_its_own_rules_optimisers_and_memories_alone(rules: set[str], optimisers: set[str]) -> None:
+    server = FrameServer(SMALL, abilities=Abilities(frozenset(rules), frozenset(optimisers)))
+    for words in good_frames(SMALL, np.random.default_rng(0)):
+        command, flags = words[0] % 256, words[0] % LAST >> 8
+        exists = {
+            Command.LEARN: flags & RULE_FLAGS in {RULES[name] for name in rules},
+            Command.APPLY: flags in {OPTIMISERS[name] for name in optimisers},
+            Command.LOAD: flags != Section.MOMENT or "rmsprop" in optimisers,
+        }.get(Command(command), True)
+        (response,) = server.exchange(array(words))[:1].tolist()
+        assert response % LAST >> 8 == (Status.OK if exists else Status.FLAGS)
+
+
+def test_a_build_that_does_not_learn_has_no_such_commands() -> None:
+    server = FrameServer(SMALL, abilities=Abilities(frozenset(), frozenset()))
+    for words in good_frames(SMALL, np.random.default_rng(0)):
+        command, flags = words[0] % 256, words[0] % LAST >> 8
+        expected = Status.COMMAND if command > Command.INFER else Status.OK
+        if command == Command.LOAD and flags:
+            expected = Status.FLAGS
+        (response,) = server.exchange(array(words))[:1].tolist()
+        assert response % LAST >> 8 == expected
+
+
+def wrong_updates() -> list[list[int]]:
+    """Arguments of ``APPLY`` of which one is just out of range, each at either end."""
+    low, high = [0, -4, -4, 0, 0, 0], [20, 20, 20, 15, SMALL.moment_frac, SMALL.acc_frac]
+    changed = []
+    for i, (least, most) in enumerate(zip(low, high, strict=True)):
+        for value in (least - 1, most + 1):
+            changed.append([*low[:i], value, *low[i + 1 :]])
+    return changed
 
 
 ROW = SMALL.sources
@@ -682,6 +651,32 @@ LOW, HIGH = SMALL.weight.low, SMALL.weight.high
         (infer_frame(SMALL, [0, 0], flags=6, winners=[2, 2]), Status.OK),
         (infer_frame(SMALL, [0, 0], flags=6, winners=[3, 0]), Status.VALUE),
         (infer_frame(SMALL, [0, 0], flags=6, winners=[0, 0xFFFF]), Status.VALUE),
+        # Modulators have 10 bits and both signs reach equally far.
+        (learn_frame(SMALL, [0, 0], 2, 511, 0), Status.OK),
+        (learn_frame(SMALL, [0, 0], 2, -511, 1), Status.OK),
+        (learn_frame(SMALL, [0, 0], 2, 512, 0), Status.VALUE),
+        (learn_frame(SMALL, [0, 0], 2, -512, 0), Status.VALUE),
+        (learn_frame(SMALL, [0, 0], 2, 0, 2), Status.VALUE),
+        (learn_frame(SMALL, [0, 2048], 2, 0, 0), Status.VALUE),
+        (learn_frame(SMALL, [0, 0], 2, 0, 0, [0, 0]), Status.LENGTH),
+        (learn_frame(SMALL, [0, 0], 0, 0, 0, [2, 2]), Status.OK),
+        (learn_frame(SMALL, [0, 0], 1, 0, 0, [2, 3]), Status.VALUE),
+        (learn_frame(SMALL, [0, 0], 1, 0, 0), Status.LENGTH),
+        # Accumulators have 32 bits, second moments 24 and no sign; both only where synapses are.
+        (load_frame(SMALL, 0, 1, [-(1 << 31), 0, (1 << 31) - 1], 1), Status.OK),
+        (load_frame(SMALL, 0, 0, [1, 0, 0], 1), Status.VALUE),
+        (load_frame(SMALL, ROW, 2, [5, 6, 1], 1), Status.VALUE),
+        (load_frame(SMALL, 0, 1, [0, 0, (1 << 24) - 1], 2), Status.OK),
+        (load_frame(SMALL, 0, 1, [0, 0, 1 << 24], 2), Status.VALUE),
+        (load_frame(SMALL, 0, 1, [0, 0, -1], 2), Status.VALUE),
+        (load_frame(SMALL, 0, 0, [0, 0, 1], 2), Status.VALUE),
+        # Arguments of APPLY.
+        (apply_frame(0, 20, 20, -4, 15, 22, 16), Status.OK),
+        (apply_frame(1, 0, -4, 20, 0, 0, 0), Status.OK),
+        (apply_frame(2, 0, 11, 11, 0, 0, 0), Status.OK),
+        (apply_frame(2, 0, 12, 0, 0, 0, 0), Status.VALUE),
+        (apply_frame(2, 0, 0, 12, 0, 0, 0), Status.VALUE),
+        *((apply_frame(1, *changed), Status.VALUE) for changed in wrong_updates()),
     ],
 )
 def test_addresses_and_values_of_the_configuration_alone_are_taken(words: list[int], status: Status) -> None:
@@ -689,6 +684,7 @@ def test_addresses_and_values_of_the_configuration_alone_are_taken(words: list[i
 
 
 NARROW = SMALL.replace(weight_bits=12, weight_frac=8)
+SHORT = SMALL.replace(acc_bits=28, grad_bits=16)
 
 
 @pytest.mark.parametrize(
@@ -714,6 +710,22 @@ def test_a_weight_outside_its_format_is_refused_in_every_lane(
     assert status_of(config, load_frame(config, row, 0, weights)) == status
 
 
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ((1 << 27) - 1, Status.OK),
+        (-(1 << 27), Status.OK),
+        (1 << 27, Status.VALUE),
+        (-(1 << 27) - 1, Status.VALUE),
+    ],
+)
+@pytest.mark.parametrize("lane", range(3))
+def test_an_accumulator_outside_its_format_is_refused_in_every_lane(value: int, status: Status, lane: int) -> None:
+    values = [0, 0, 0]
+    values[lane] = value
+    assert status_of(SHORT, load_frame(SHORT, SHORT.sources, 0, values, Section.ACC)) == status
+
+
 def test_an_observation_of_two_words_is_refused_beyond_eighteen_bits() -> None:
     for value, status in ((-(1 << 17), Status.OK), (1 << 17, Status.VALUE), (-(1 << 17) - 1, Status.VALUE)):
         assert status_of(WIDE, infer_frame(WIDE, [0, value])) == status
@@ -725,7 +737,7 @@ def test_an_observation_of_two_words_is_refused_beyond_eighteen_bits() -> None:
         # The command before the flags, both before the length.
         (mark([header(9, 255)]), Status.COMMAND),
         (mark([header(Command.INFO, 1), 0]), Status.FLAGS),
-        (mark([header(Command.READ, 1)]), Status.FLAGS),
+        (mark([header(Command.READ, 3)]), Status.FLAGS),
         # A value before the length, if it is whole.
         (mark(read_frame(ROW + 1, 0)[:3]), Status.ADDRESS),
         (mark(read_frame(ROW + 1, 0)[:2]), Status.LENGTH),
@@ -770,14 +782,14 @@ def spoil(words: list[int], config: DeviceConfig, rng: np.random.Generator) -> l
             return mark(changed)
         case 3:
             return mark([int(rng.integers(LAST)), *words[1:]])
-    return mark([header(int(rng.integers(6)), int(rng.integers(32))), *words[1:]])
+    return mark([header(int(rng.integers(9)), int(rng.integers(32))), *words[1:]])
 
 
 def stream_of_frames(config: DeviceConfig, rng: np.random.Generator, count: int) -> list[list[int]]:
     """Right and spoiled frames, many of a kind one after the other."""
     frames: list[list[int]] = []
     while len(frames) < count:
-        kind = rng.integers(13)
+        kind = rng.integers(KINDS)
         for _ in range(rng.integers(1, 6)):
             words = good_frames(config, rng)[kind]
             frames.append(spoil(words, config, rng) if rng.random() < 0.3 else words)
@@ -807,9 +819,9 @@ def test_any_stream_is_answered_as_the_protocol_says_word_by_word(config: Device
 def test_streams_reach_every_status_of_every_command(config: DeviceConfig) -> None:
     seen = check_stream(config, 5, 3000)
     expected = {(command, Status.OK) for command in Command} | {(command, Status.FLAGS) for command in Command}
-    expected |= {(command, Status.LENGTH) for command in Command} | {(0, Status.COMMAND), (5, Status.COMMAND)}
+    expected |= {(command, Status.LENGTH) for command in Command} | {(0, Status.COMMAND), (8, Status.COMMAND)}
     expected |= {(command, Status.ADDRESS) for command in (Command.LOAD, Command.READ)}
-    expected |= {(command, Status.VALUE) for command in (Command.LOAD, Command.INFER)}
+    expected |= {(command, Status.VALUE) for command in (Command.LOAD, Command.INFER, Command.LEARN, Command.APPLY)}
     assert expected <= seen
 
 
@@ -820,7 +832,7 @@ def test_many_streams(config: DeviceConfig, seed: int) -> None:
     check_stream(config, seed, 100)
 
 
-@pytest.mark.parametrize("kind", range(13))
+@pytest.mark.parametrize("kind", range(KINDS))
 def test_bad_frames_between_good_ones_change_nothing(kind: int) -> None:
     rng = np.random.default_rng(kind)
     _, server = loaded(SMALL)
@@ -828,7 +840,7 @@ def test_bad_frames_between_good_ones_change_nothing(kind: int) -> None:
     good = [good_frames(SMALL, rng)[kind] for _ in range(20)]
     stray = load_frame(SMALL, 0, 0, [0, 0, 1])
     bad = [
-        infer_frame(SMALL, [4000, 0], flags=good[0][0] // 256 if kind > 4 else 0),
+        infer_frame(SMALL, [4000, 0], flags=good[0][0] // 256 if 4 < kind < 13 else 0),
         mark(good[0][: len(good[0]) - 1] or [9]),
         mark([*good[0], 0]),
         stray,
