@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.arguments import POLICIES
+from golden.arguments import OPTIMISERS, POLICIES, RULES, apply_limits
 from golden.config import DeviceConfig
 from golden.protocol import (
     FLAG_ACTIVITY,
+    FLAG_COUNTERS,
     FLAG_GIVEN,
     HEADER_BITS,
     INFO_ENUMS,
@@ -57,8 +58,8 @@ def stated_fields(command: Command, kind: str, flags: tuple[str, ...]) -> tuple[
     for frames, name, count, bits, signed, _ in table("frames"):
         for frame in frames.split(", "):
             if frame == f"`{command.name}` {kind}":
-                condition = re.search(r", if (\w+)", frames)
-                if condition is None or condition[1] in flags:
+                condition = re.search(r", if ([\w ]+)", frames)
+                if condition is None or set(condition[1].split(" or ")) & set(flags):
                     fields.append(Field(name.strip("`"), number(count), number(bits), signed == "yes"))
     return tuple(fields)
 
@@ -86,6 +87,9 @@ def test_flags_are_those_of_the_code() -> None:
         *POLICIES.items(),
         ("given", FLAG_GIVEN),
         ("activity", FLAG_ACTIVITY),
+        *RULES.items(),
+        ("counters", FLAG_COUNTERS),
+        *OPTIMISERS.items(),
     ]
 
 
@@ -102,18 +106,51 @@ def test_a_command_takes_exactly_the_flags_listed(command: Command) -> None:
             for activity in (0, FLAG_ACTIVITY)
             if not given or policy == POLICIES["conditional"]
         },
+        Command.LEARN: {rule | counters for rule in RULES.values() for counters in (0, FLAG_COUNTERS)},
+        Command.APPLY: set(OPTIMISERS.values()),
+        Command.CLEAR: {0},
     }[command]
     assert {flags for flags in range(1 << HEADER_BITS) if flags_exist(command, flags)} == allowed
 
 
-@pytest.mark.parametrize("command", Command)
-@pytest.mark.parametrize("given", [False, True])
-@pytest.mark.parametrize("activity", [False, True])
-def test_frames_hold_the_fields_listed(command: Command, given: bool, activity: bool) -> None:
-    flags = FLAG_GIVEN * given | FLAG_ACTIVITY * activity
-    conditions = ("given",) * given + ("activity",) * activity
-    assert stated_fields(command, "command", conditions) == command_fields(CONFIG, command, flags)
-    assert stated_fields(command, "response", conditions) == response_fields(CONFIG, command, flags)
+def named_flags(command: Command, flags: int) -> tuple[str, ...]:
+    """Names that the table has for the flags of a command."""
+    numbered = {name: value for of, name, value in flag_rows() if command.name in of}
+    exclusive = {
+        Command.LOAD: [section.name for section in Section],
+        Command.READ: [section.name for section in Section],
+        Command.INFER: list(POLICIES),
+        Command.LEARN: list(RULES),
+        Command.APPLY: list(OPTIMISERS),
+    }.get(command, [])
+    chosen = [name for name in exclusive if numbered[name] == flags & 3]
+    return (*chosen, *(name for name, value in numbered.items() if name not in exclusive and flags & value))
+
+
+def flag_rows() -> list[tuple[str, str, int]]:
+    """Commands, name and value of each row of the flags table."""
+    return [(of, name.strip("`"), int(value)) for of, name, value, _ in table("flags")]
+
+
+EVERY_FRAME = [(command, flags) for command in Command for flags in range(256) if flags_exist(command, flags)]
+
+
+@pytest.mark.parametrize(("command", "flags"), EVERY_FRAME)
+def test_frames_hold_the_fields_listed(command: Command, flags: int) -> None:
+    names = named_flags(command, flags)
+    assert stated_fields(command, "command", names) == command_fields(CONFIG, command, flags)
+    assert stated_fields(command, "response", names) == response_fields(CONFIG, command, flags)
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_arguments_of_an_update_have_the_limits_listed(optimiser: str) -> None:
+    allowed = {name.strip("`"): cell for frames, name, *_, cell in table("frames") if frames == "`APPLY` command"}
+    cell = ""
+    for name, limits in apply_limits(CONFIG, optimiser).items():
+        cell = cell if allowed[name] == "the same" else allowed[name].replace("−", "-")
+        general, _, special = cell.partition(", of `sign` ")
+        low, high = (special if special and optimiser == "sign" else general).split("…")
+        assert (int(low), number(high)) == limits, name
 
 
 def test_the_values_of_info_come_in_the_order_listed() -> None:
@@ -138,7 +175,8 @@ def test_the_model_answers_the_example_word_by_word() -> None:
     exchanges = re.findall(r"^    > (.*)\n    < (.*)$", TEXT, re.MULTILINE)
     assert len(exchanges) == len(re.findall(r"^    [<>]", TEXT, re.MULTILINE)) / 2 >= 10
     for command, response in exchanges:
-        assert server.exchange(np.array(words(command))).tolist() == words(response)
+        answer = server.exchange(np.array(words(command))).tolist()
+        assert answer == words(response), " ".join(f"{word % LAST:04x}" for word in answer)
     assert {name: getattr(EXAMPLE, name) for name in ("neurons", "sources", "row_words")} == {
         "neurons": 4,
         "sources": 5,
