@@ -10,18 +10,19 @@ from typing import Any
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
-from golden.arguments import POLICIES
+from golden.arguments import OPTIMISERS, POLICIES, RULES
 from golden.client import FrameDevice
 from golden.config import CONTRACT_VERSION, DeviceConfig
 from golden.device import Ints
 from golden.protocol import (
     FLAG_ACTIVITY,
+    FLAG_COUNTERS,
     FLAG_GIVEN,
     MEANINGS,
     PROTOCOL_VERSION,
+    Abilities,
     Command,
     Field,
-    Section,
     Status,
     Words,
     command_fields,
@@ -53,13 +54,26 @@ PARTS = {
 
 DOES = {
     Command.INFO: "tells versions and configuration",
-    Command.LOAD: "writes one row word of weights or biases",
-    Command.READ: "reads one row word of weights or biases",
+    Command.LOAD: "writes one row word of a memory",
+    Command.READ: "reads one row word of a memory",
     Command.INFER: "one decision",
+    Command.LEARN: "adds the modulated eligibility of one sample to the accumulators",
+    Command.APPLY: "updates all parameters from the accumulators and clears these",
+    Command.CLEAR: "clears accumulators and second moments",
 }
 
+CONDITIONS = {
+    Command.LOAD: "The values are those of the weights; other memories have values of their own formats.",
+    Command.READ: "The values are those of the weights; other memories have values of their own formats.",
+    Command.INFER: "`given` is there with its flag only, `q_raw` with that of the activity.",
+    Command.LEARN: "`given` is there for the rules but the contrastive one, the response's values with their flag only.",
+}
+"""What the flags of a command change in its frames."""
+
 FORMATS = ("weight", "obs", "activity", "probability")
-"""Number formats that cross the interface."""
+"""Number formats that cross the interface; those of learning come to it in :func:`formats`."""
+
+LEARNING_FORMATS = ("modulator", "accumulator", "moment")
 
 
 def ports(core: Core) -> list[dict[str, Any]]:
@@ -80,14 +94,28 @@ def ports(core: Core) -> list[dict[str, Any]]:
     return found
 
 
-def flags(command: Command) -> dict[str, int]:
+def formats(config: DeviceConfig, abilities: Abilities) -> dict[str, dict[str, Any]]:
+    """Number formats that cross the interface of a build."""
+    more = LEARNING_FORMATS[: 2 + abilities.has_moments] if abilities.learns else ()
+    return {
+        name: {"bits": form.bits, "frac": form.frac, "signed": form.signed}
+        for name, form in ((name, getattr(config, name)) for name in (*FORMATS, *more))
+    }
+
+
+def flags(command: Command, abilities: Abilities) -> dict[str, int]:
     """Flags of a command by name."""
     match command:
         case Command.LOAD | Command.READ:
-            return {f"section {section.name.lower()}": int(section) for section in Section}
+            return {f"section {section.name.lower()}": int(section) for section in abilities.sections}
         case Command.INFER:
             policies = {f"policy {name}": number for name, number in POLICIES.items()}
             return {**policies, "given": FLAG_GIVEN, "activity": FLAG_ACTIVITY}
+        case Command.LEARN:
+            rules = {f"rule {name}": number for name, number in RULES.items() if name in abilities.rules}
+            return {**rules, "counters": FLAG_COUNTERS}
+        case Command.APPLY:
+            return {f"optimiser {name}": n for name, n in OPTIMISERS.items() if name in abilities.optimisers}
     return {}
 
 
@@ -112,18 +140,22 @@ def layout(fields: Sequence[Field]) -> list[dict[str, Any]]:
     return rows
 
 
-def commands(config: DeviceConfig) -> list[dict[str, Any]]:
-    """Every command with the words of its frames; those of ``INFER`` with all flags that add words."""
+def commands(config: DeviceConfig, abilities: Abilities) -> list[dict[str, Any]]:
+    """Every command with the words of its frames, with all flags that add words."""
+    longest = {
+        Command.INFER: FLAG_GIVEN | FLAG_ACTIVITY | POLICIES["conditional"],
+        Command.LEARN: FLAG_COUNTERS | min(RULES[name] for name in abilities.rules or RULES),
+    }
     found = []
-    for command in Command:
-        every = FLAG_GIVEN | FLAG_ACTIVITY | POLICIES["conditional"] if command == Command.INFER else 0
+    for command in abilities.commands:
+        every = longest.get(command, 0)
         asked, answered = command_fields(config, command, every), response_fields(config, command, every)
         found.append(
             {
                 "name": command.name,
                 "code": int(command),
                 "does": DOES[command],
-                "flags": flags(command),
+                "flags": flags(command, abilities),
                 "command": layout(asked),
                 "command_words": frame_words(asked),
                 "response": layout(answered),
@@ -165,6 +197,7 @@ def describe(core: Core, verilog: str) -> dict[str, Any]:
     verilog: its text, from which the memories are taken.
     """
     config, options = core.config, core.options
+    abilities = options.abilities
     stores = memories(verilog)
     return {
         "module": MODULE,
@@ -174,15 +207,12 @@ def describe(core: Core, verilog: str) -> dict[str, Any]:
         "configuration": config.to_dict(),
         "options": dataclasses.asdict(options),
         "sizes": {"neurons": config.neurons, "sources": config.sources, "row_words": config.row_words},
-        "formats": {
-            name: {"bits": form.bits, "frac": form.frac, "signed": form.signed}
-            for name, form in ((name, getattr(config, name)) for name in FORMATS)
-        },
+        "formats": formats(config, abilities),
         "ports": ports(core),
         "streams": STREAMS,
-        "commands": commands(config),
+        "commands": commands(config, abilities),
         "statuses": [{"name": status.name, "code": int(status), "is": MEANINGS[status]} for status in Status],
-        "info": info_values(config, options.softmax_lanes),
+        "info": info_values(config, options.softmax_lanes, abilities),
         "resources": {
             "multipliers": options.multipliers(config),
             "memory_kbit": round(sum(memory["bits"] * memory["words"] for memory in stores) / 1024, 2),
@@ -240,8 +270,9 @@ def markdown(data: dict[str, Any]) -> str:
     for command in data["commands"]:
         given = ", ".join(f"{name} {value}" for name, value in command["flags"].items()) or "none"
         lines += [f"### `{command['name']}` ({command['code']}): {command['does']}", "", f"Flags: {given}.", ""]
-        if command["name"] == "INFER":
-            lines += ["`given` is there with its flag only, `q_raw` with that of the activity.", ""]
+        condition = CONDITIONS.get(Command(command["code"]))
+        if condition:
+            lines += [condition, ""]
         lines += [*_frame("Command", command["command"]), *_frame("Response", command["response"])]
     lines += [
         "### Statuses",

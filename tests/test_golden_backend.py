@@ -14,7 +14,8 @@ from golden.errors import SvpgError
 from golden.parameters import Parameters, from_octaves
 from golden.start import random_start
 from host.backend import POLICIES, RULES, Update
-from host.backends.golden import GoldenBackend, apply_arguments
+from host.backends.device import apply_arguments
+from host.backends.golden import GoldenBackend
 from host.backends.registry import make_backend
 
 CONFIG = DeviceConfig(inputs=3, groups=2, group_size=3, actions=4)

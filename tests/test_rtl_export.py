@@ -14,6 +14,7 @@ from golden.config import DeviceConfig
 from golden.parameters import Parameters, to_octaves
 from golden.protocol import LAST, MEANINGS, Command, info_values
 from golden.server import FrameServer
+from hdl.options import CoreOptions
 from host.cli import main
 
 SETTINGS = ["--set", "network.groups=2", "--set", "network.group_size=3", "--set", "network.lanes=4"]
@@ -48,14 +49,14 @@ def test_every_port_of_the_verilog_is_described(folder: Path, data: Any) -> None
 
 def test_configuration_options_and_information_are_there(data: Any) -> None:
     assert DeviceConfig(**data["configuration"]) == CONFIG
-    assert data["options"] == {"softmax_lanes": 3, "rounds_per_cycle": 1, "in_logic": True}
+    assert CoreOptions(**data["options"]) == CoreOptions(softmax_lanes=3, in_logic=True)
     assert data["resources"]["multipliers"] == 7
-    assert data["info"] == info_values(CONFIG, 3)
+    assert data["info"] == info_values(CONFIG, 3, CoreOptions().abilities)
     assert data["digest"] == f"{CONFIG.digest:08x}"
 
 
 def test_commands_are_described_word_by_word(data: Any) -> None:
-    assert [command["name"] for command in data["commands"]] == [command.name for command in Command]
+    assert [command["name"] for command in data["commands"]] == ["INFO", "LOAD", "READ", "INFER"]
     for command in data["commands"]:
         for side in ("command", "response"):
             at = 0
@@ -69,9 +70,25 @@ def test_commands_are_described_word_by_word(data: Any) -> None:
     assert [status["is"] for status in data["statuses"]] == list(MEANINGS.values())
 
 
+def test_a_build_that_learns_says_with_what(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    learning = ["core.rules=conditional,contrastive", "core.optimisers=sgd"]
+    settings = [part for setting in learning for part in ("--set", setting)]
+    assert main(["rtl", "inverted-pendulum", "--out", str(out), *SETTINGS, *settings]) == 0
+    data = json.loads((out / "interface.json").read_text())
+    commands = {command["name"]: command for command in data["commands"]}
+    assert list(commands) == [command.name for command in Command]
+    assert commands["LEARN"]["flags"] == {"rule conditional": 1, "rule contrastive": 2, "counters": 4}
+    assert commands["APPLY"]["flags"] == {"optimiser sgd": 0}
+    assert commands["LOAD"]["flags"] == {"section weight": 0, "section acc": 1}
+    assert [row["name"] for row in commands["LEARN"]["command"]] == ["header", "modulator", "action", "obs", "given"]
+    assert {"modulator", "accumulator"} <= data["formats"].keys() and "moment" not in data["formats"]
+    assert (data["info"]["rules"], data["info"]["optimisers"]) == (0b110, 0b001)
+
+
 def test_memories_are_those_of_the_verilog(data: Any) -> None:
     stores = {store["name"]: store for store in data["resources"]["memories"]}
-    weights = stores["svpg.memory.memory"]
+    weights = stores["svpg.weight.memory"]
     assert (weights["bits"], weights["words"]) == (4 * 16, (CONFIG.sources + 1) * CONFIG.row_words)
     kbit = sum(store["bits"] * store["words"] for store in stores.values()) / 1024
     assert data["resources"]["memory_kbit"] == pytest.approx(kbit, abs=0.01)

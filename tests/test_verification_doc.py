@@ -22,5 +22,5 @@ def test_every_bench_is_listed() -> None:
 def test_every_point_of_the_coverage_is_listed() -> None:
     block = TEXT.partition("<!-- coverage -->")[2].partition("<!-- /coverage -->")[0]
     points = [(int(count), point) for count, point in re.findall(r"^ *(\d+)  (.+)$", block, re.MULTILINE)]
-    assert [point for _, point in points] == Coverage(PENDULUM.config).points
+    assert [point for _, point in points] == Coverage(PENDULUM.config, PENDULUM.options.abilities).points
     assert all(count for count, _ in points)
