@@ -16,7 +16,6 @@ import numpy as np
 
 from golden.errors import SvpgError
 from golden.protocol import (
-    FLAG_ACTIVITY,
     HARDWARE_COUNTERS,
     LAST,
     Command,
@@ -147,34 +146,37 @@ class Regression:
     def __init__(self, course: Course, folder: Path) -> None:
         self.course, self.folder = course, folder
         self.trials: list[Trial] = []
-        server, model = FrameServer(course.config, course.options.softmax_lanes), MutantModel(folder, 0)
+        server = FrameServer(course.config, course.options.softmax_lanes, course.options.abilities)
+        model = MutantModel(folder, 0)
         for number, step in enumerate(course.everything()):
             trial = Trial(step, words_of(step.frames), number, np.zeros(0, np.uint32), 0)
             end, answer, spent = self._send(model, trial, 0)
             if step.cut is None:
                 expected = server.exchange(trial.sent)
-                if end != End.DONE or not self._agree(answer, expected):
+                if end != End.DONE or not self._agree(trial, answer, expected):
                     raise SvpgError(
                         "the core does not answer as golden does without any mutant; find out why with svpg lockstep"
                     )
                 trial = dataclasses.replace(trial, words=answer, cycles=spent)
             self.trials.append(trial)
 
-    def _agree(self, answer: Words, expected: Words) -> bool:
+    def _agree(self, trial: Trial, answer: Words, expected: Words) -> bool:
         """Whether two streams of responses are equal but for what only hardware counts."""
         if len(answer) != len(expected):
             return False
-        fields = [name for frame in split_frames(expected) for name in self._fields(frame)]
-        return bool(((answer == expected) | np.isin(fields, HARDWARE_COUNTERS)).all())
+        return bool(((answer == expected) | np.isin(self._fields(trial, expected), HARDWARE_COUNTERS)).all())
 
-    def _fields(self, frame: Words) -> list[str]:
-        """What each word of a response is."""
-        code, status = parse_header(int(frame[0]))
-        names = ["header"]
-        if status == Status.OK:
-            for field in response_fields(self.course.config, Command(code), FLAG_ACTIVITY):
-                names += [field.name] * field.words
-        return names[: len(frame)]
+    def _fields(self, trial: Trial, responses: Words) -> list[str]:
+        """What each word of the responses to a step is."""
+        names = []
+        for asked, frame in zip(trial.step.frames, split_frames(responses), strict=True):
+            code, status = parse_header(int(frame[0]))
+            names.append("header")
+            if status == Status.OK:
+                _, flags = parse_header(asked[0])
+                for field in response_fields(self.course.config, Command(code), flags):
+                    names += [field.name] * field.words
+        return names
 
     @property
     def cycles(self) -> int:
@@ -218,7 +220,7 @@ class Regression:
         places = np.flatnonzero(answer[:shared] != right[:shared])
         wrong = ""
         if places.size:
-            fields = [name for frame in split_frames(right) for name in self._fields(frame)]
+            fields = self._fields(trial, right)
             names = [fields[place] for place in places.tolist()]
             wrong = next((name for name in names if name not in HARDWARE_COUNTERS), names[0])
         if end != End.DONE and (not wrong or wrong in HARDWARE_COUNTERS):
