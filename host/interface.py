@@ -66,7 +66,7 @@ CONDITIONS = {
     Command.LOAD: "The values are those of the weights; other memories have values of their own formats.",
     Command.READ: "The values are those of the weights; other memories have values of their own formats.",
     Command.INFER: "`given` is there with its flag only, `q_raw` with that of the activity.",
-    Command.LEARN: "`given` is there for the rules but the contrastive one, the response's values with their flag only.",
+    Command.LEARN: "`given` is there for the rules but the contrastive one, its results with their flag only.",
 }
 """What the flags of a command change in its frames."""
 
