@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth import Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -41,7 +41,6 @@ class Columns(wiring.Component):
 
     def __init__(self, config: DeviceConfig) -> None:
         self.config = config
-        columns = data.ArrayLayout(signed(column_bits(config)), config.lanes)
         super().__init__(
             {
                 "modulator": In(signed(config.modulator_bits)),
@@ -49,8 +48,8 @@ class Columns(wiring.Component):
                 "clear": In(1),
                 "clearing": Out(1),
                 "word": In(word_index(config)),
-                "activity": Out(columns),
-                "change": Out(columns),
+                "activity": Out(signed(column_bits(config))).array(config.lanes),
+                "change": Out(signed(column_bits(config))).array(config.lanes),
                 "changed_hidden": Out(config.row_words),
                 "changed_action": Out(config.row_words),
             }
@@ -87,12 +86,16 @@ class Columns(wiring.Component):
             m.d.sync += [number.eq(number + 1), self.changed_hidden.eq(0), self.changed_action.eq(0)]
             with m.If(number == config.row_words - 1):
                 m.d.sync += self.clearing.eq(0)
+        depth = max(config.row_words, 2)
         for table, value, out in (("activities", activity, self.activity), ("changes", change, self.change)):
-            m.submodules[table] = memory = Memory(shape=out.shape(), depth=max(config.row_words, 2), init=[])
-            put, get = memory.write_port(granularity=1), memory.read_port(domain="comb")
-            m.d.comb += [get.addr.eq(self.word), out.eq(get.data), put.addr.eq(word)]
             for i in range(config.lanes):
-                m.d.comb += [put.data[i].eq(value), put.en[i].eq(stores & (lane == i))]
-            with m.If(self.clearing):
-                m.d.comb += [put.addr.eq(number), put.data.eq(0), put.en.eq(-1)]
+                m.submodules[f"{table}{i}"] = memory = Memory(shape=value.shape(), depth=depth, init=[])
+                put, get = memory.write_port(), memory.read_port(domain="comb")
+                m.d.comb += [
+                    get.addr.eq(self.word),
+                    out[i].eq(get.data),
+                    put.addr.eq(Mux(self.clearing, number, word)),
+                    put.data.eq(Mux(self.clearing, 0, value)),
+                    put.en.eq(self.clearing | (stores & (lane == i))),
+                ]
         return m

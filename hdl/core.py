@@ -27,6 +27,7 @@ from golden.protocol import (
     split,
     words_of,
 )
+from hdl import clocks
 from hdl.decision import Decision
 from hdl.layouts import WORD
 from hdl.memory import RowMemory, row_address
@@ -74,9 +75,11 @@ class Core(wiring.Component):
         learns = abilities.learns
         m.submodules.reader = reader = CommandReader(config, abilities)
         m.submodules.queue = queue = ObservationQueue(config)
-        memories = {section: RowMemory(config, section) for section in abilities.sections}
+        memories = {section: RowMemory(config, section, learns) for section in abilities.sections}
         for section, memory in memories.items():
-            m.submodules[SECTION_NAMES[section]] = memory
+            m.submodules[SECTION_NAMES[section]] = (
+                memory if section == Section.WEIGHT else clocks.learning(memory, platform)
+            )
         m.submodules.decision = decision = self._decision
         connect(m, wiring.flipped(self.commands), reader.commands)
         connect(m, reader.put, queue.put)
@@ -116,7 +119,8 @@ class Core(wiring.Component):
                 ]
         m.d.comb += decision.fetch.data.eq(memories[Section.WEIGHT].fetch.data)
         if learns:
-            m.submodules.updater = updater = Updater(config, abilities)
+            updater = Updater(config, abilities)
+            m.submodules.updater = clocks.learning(updater, platform)
             connect(m, updater.share, decision.share)
             job = updater.starts.payload
             m.d.comb += [
@@ -166,8 +170,14 @@ class Core(wiring.Component):
         with m.If(advance):
             m.d.sync += [out_valid.eq(sends), out.eq(word)]
 
+        rests = Signal()
+        if learns:
+            clocks.add_clock(m, platform, ~rests | decision.learning)
         with m.FSM() as states:
             m.d.comb += deciding.eq(states.ongoing("DECIDE"))
+            # Memories, and what learns, have work to do at any time but these.
+            waits = states.ongoing("REQUEST") & (~reader.requests.valid | (request.command == Command.INFER))
+            m.d.comb += rests.eq(waits | deciding | states.ongoing("RESULTS"))
             with m.State("REQUEST"):
                 m.d.sync += [
                     answered.eq(request.command),
@@ -272,8 +282,7 @@ class Core(wiring.Component):
 
 def attach(port: wiring.PureInterface, memory: wiring.PureInterface) -> list[Any]:
     """Statements by which a memory follows a port that fetches or writes."""
-    return [
-        getattr(memory, name).eq(getattr(port, name))
-        for name, member in port.signature.members.items()
-        if name != "data" or member.flow == Out
-    ]
+    driven = [(memory.en, port.en), (memory.address, port.address)]
+    if port.signature.members["data"].flow == Out:
+        driven += zip(memory.data, port.data, strict=True)
+    return [target.eq(value) for target, value in driven]

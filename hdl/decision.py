@@ -11,6 +11,7 @@ from golden.arguments import RULES
 from golden.config import DeviceConfig
 from golden.kernels import POLICY_CONDITIONAL, POLICY_GREEDY
 from golden.protocol import COUNTERS, LEARN_COUNTERS, WORD_BITS, Section
+from hdl import clocks
 from hdl.assign import Assigner
 from hdl.draws import DrawStore
 from hdl.eligibility import Eligibility
@@ -76,6 +77,7 @@ class Decision(wiring.Component):
     fetch: reads of the weights.
     acc_fetch, acc_write: Out; the accumulators, if the build learns.
     share: In(:func:`hdl.lanes.share_signature`), if the build learns; used while nothing is at work.
+    learning: Out; the eligibility is at work, or wants to be.
     done: Out; one cycle when the results are complete: neither observations nor given winners are looked at any more.
     words: Out(stream of :data:`hdl.layouts.WORD`): the results as :class:`hdl.results.Results` sends them. The cycles
         among them count from the start to the last winner, whatever the flow of the words.
@@ -93,6 +95,7 @@ class Decision(wiring.Component):
             "acc_fetch": Out(fetch_signature(config, Section.ACC)),
             "acc_write": Out(write_signature(config, Section.ACC)),
             "share": In(share_signature(config)),
+            "learning": Out(1),
         }
         super().__init__(
             {
@@ -270,7 +273,8 @@ class Decision(wiring.Component):
         ]
         if learns:
             eligibility = self._eligibility
-            m.submodules.eligibility = eligibility
+            m.submodules.eligibility = clocks.learning(eligibility, platform)
+            m.d.comb += self.learning.eq(tracing | eligibility.busy)
             connect(m, eligibility.fetch, flipped(self.acc_fetch))
             connect(m, eligibility.write, flipped(self.acc_write))
             counters["learn_words"] = eligibility.word_count
@@ -298,11 +302,14 @@ class Decision(wiring.Component):
             m.d.comb += [
                 borrowed.use.eq(own.use | self.share.use),
                 borrowed.square.eq(~tracing & self.share.square),
-                borrowed.columns.eq(Mux(tracing, own.columns.as_value(), self.share.columns.as_value())),
-                borrowed.factors.eq(own.factors),
-                own.products.eq(borrowed.products),
-                self.share.products.eq(borrowed.products),
             ]
+            for lane in range(config.lanes):
+                m.d.comb += [
+                    borrowed.columns[lane].eq(Mux(tracing, own.columns[lane], self.share.columns[lane])),
+                    borrowed.factors[lane].eq(own.factors[lane]),
+                    own.products[lane].eq(borrowed.products[lane]),
+                    self.share.products[lane].eq(borrowed.products[lane]),
+                ]
         turn = mover.passes.payload
         changed = mover.outcomes.payload
         drawn = winner == choice

@@ -78,6 +78,7 @@ class Eligibility(wiring.Component):
     fetch, write: Out; the accumulators.
     share: Out(:func:`hdl.lanes.share_signature`).
     word_count: Out; row words touched since the start, biases apart.
+    busy: Out; a start cannot be taken, since the last sample is at work or the columns are being cleared.
     done: Out; one cycle, all has been written.
     """
 
@@ -101,6 +102,7 @@ class Eligibility(wiring.Component):
                 "write": Out(write_signature(config, Section.ACC)),
                 "share": Out(share_signature(config)),
                 "word_count": Out(COUNTER_BITS),
+                "busy": Out(1),
                 "done": Out(1),
             }
         )
@@ -231,7 +233,7 @@ class Eligibility(wiring.Component):
             ]
 
         # --- columns, products, sum, rounding, accumulator: stage i holds what was issued i cycles ago ----------
-        at_product, at_amount = 2, 4
+        at_product, at_amount = 3, 5
         stages = at_amount + 1
         valid = [closes, *(Signal(name=f"valid{i}") for i in range(1, stages))]
         places = [Signal.like(address, name=f"place{i}") for i in range(stages)]
@@ -259,9 +261,10 @@ class Eligibility(wiring.Component):
             depth=max(config.row_words, 2),
             init=[group_of[word * lanes : (word + 1) * lanes] for word in range(config.row_words)],
         )
-        column_groups, looked_up = groups.read_port(), Signal(table)
+        column_groups = groups.read_port()
+        looked_up = [column_groups.data, *(Signal(table, name=f"looked_up{i}") for i in range(2, at_product + 1))]
         m.d.comb += column_groups.addr.eq(words)
-        m.d.sync += looked_up.eq(column_groups.data)
+        m.d.sync += delay(looked_up)
         to_hidden, to_action = Signal(), Signal()
         with m.Switch(kinds[at_product]):
             for number in (HIDDEN, ACTION, OBSERVATION, BIAS):
@@ -291,8 +294,10 @@ class Eligibility(wiring.Component):
                 first_column = Mux(again, columns.activity[lane], columns.change[lane])
             with m.If(issues):
                 m.d.sync += [self.share.columns[lane].eq(first_column), self.share.factors[lane].eq(first_factor)]
-            product = self.share.products[lane]
-            other = Signal.like(product, name=f"other{lane}")
+            product, second, other = (
+                Signal.like(self.share.products[lane], name=f"{name}{lane}") for name in ("product", "second", "other")
+            )
+            m.d.sync += product.eq(self.share.products[lane])
             if self.products == 1:
                 m.d.sync += other.eq(product)
             else:
@@ -303,10 +308,11 @@ class Eligibility(wiring.Component):
                 with m.If(issues):
                     m.d.sync += [column.eq(columns.activity[lane]), factor.eq(job_values[2])]
                 with m.If(self.share.use):
-                    m.d.sync += other.eq(column * factor)
+                    m.d.sync += second.eq(column * factor)
+                m.d.sync += other.eq(second)
             total = Signal(signed(product_bits(config) + 1), name=f"total{lane}")
             exists = Signal(name=f"exists{lane}")
-            own = looked_up[lane]
+            own = looked_up[-1][lane]
             with m.If(valid[at_product]):
                 m.d.sync += [
                     total.eq(product + Mux(dense[at_product], other, 0)),
@@ -322,6 +328,7 @@ class Eligibility(wiring.Component):
 
         # --- the course of a sample ------------------------------------------------------------------------------
         emptied = ~(todo.any() | Cat(*valid[1:]).any())
+        m.d.comb += self.busy.eq(~self.starts.ready)
         with m.FSM(init="CLEAR"):
             with m.State("CLEAR"):
                 m.d.comb += columns.clear.eq(1)

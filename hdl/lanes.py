@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth import Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
@@ -21,9 +21,9 @@ def share_signature(config: DeviceConfig) -> wiring.Signature:
         {
             "use": Out(1),
             "square": Out(1),
-            "columns": Out(data.ArrayLayout(signed(factor_bits(config)), config.lanes)),
-            "factors": Out(data.ArrayLayout(signed(event_bits(config)), config.lanes)),
-            "products": In(data.ArrayLayout(signed(product_bits(config)), config.lanes)),
+            "columns": Out(signed(factor_bits(config))).array(config.lanes),
+            "factors": Out(signed(event_bits(config))).array(config.lanes),
+            "products": In(signed(product_bits(config))).array(config.lanes),
         }
     )
 
@@ -58,7 +58,7 @@ class LaneMultipliers(wiring.Component):
                 "use": In(1),
                 "weights": In(row_values(config, Section.WEIGHT)),
                 "value": In(signed(event_bits(config))),
-                "products": Out(data.ArrayLayout(signed(bits), config.lanes)),
+                "products": Out(signed(bits)).array(config.lanes),
                 **({"share": In(share_signature(config))} if learns else {}),
             }
         )

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
 from golden.protocol import Section
+from hdl import clocks
 from hdl.layouts import row_values
 
 FETCH_LATENCY = 2
@@ -42,9 +43,10 @@ def fetch_signature(config: DeviceConfig, section: Section = Section.WEIGHT) -> 
 
 
 def write_signature(config: DeviceConfig, section: Section = Section.WEIGHT) -> wiring.Signature:
-    """Writing of row words as the writer sees it: one in every cycle in which ``en`` is set."""
+    """Writing of row words as the writer sees it: one in every cycle in which ``en`` is set; ``data`` lane by lane."""
+    value = row_values(config, section).elem_shape
     return wiring.Signature(
-        {"en": Out(1), "address": Out(row_addresses(config)), "data": Out(row_values(config, section))}
+        {"en": Out(1), "address": Out(row_addresses(config)), "data": Out(value).array(config.lanes)}
     )
 
 
@@ -54,13 +56,14 @@ class RowMemory(wiring.Component):
     Golden twins: ``weight``, ``acc`` or ``moment`` of :class:`golden.device.Device`, and the same of its biases.
 
     Every value of the format is allowed, and all are zero at first. A reset leaves them as they are. A write and a
-    fetch in every cycle: a fetch sees the writes of the cycles before. An address that is fetched must not be written
-    in the same cycle: memories differ in what they show then.
+    fetch in every cycle: a fetch sees the writes of :attr:`write_latency` cycles before. An address must not be fetched
+    while a write to it is on its way: memories differ in what they show then.
 
     Parameters
     ----------
     config: sizes and formats, ``lanes``.
     section: which values.
+    writes_learn: its writes belong to what learns (:mod:`hdl.clocks`), and pass a register.
 
     Members
     -------
@@ -68,22 +71,30 @@ class RowMemory(wiring.Component):
     write: In(:func:`write_signature`).
     """
 
-    def __init__(self, config: DeviceConfig, section: Section) -> None:
-        self.config, self.section = config, section
+    def __init__(self, config: DeviceConfig, section: Section, writes_learn: bool = False) -> None:
+        self.config, self.section, self.writes_learn = config, section, writes_learn
+        self.write_latency = 1 + writes_learn
         super().__init__({"fetch": In(fetch_signature(config, section)), "write": In(write_signature(config, section))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         values = row_values(self.config, self.section)
+        written = clocks.domain(platform) if self.writes_learn else "sync"
         # Nobody looks at a word that is being written; without the attribute, synthesis would add logic that keeps it.
         m.submodules.memory = memory = Memory(
             shape=values, depth=len(row_addresses(self.config)), init=[], attrs={NO_COLLISION: 1}
         )
-        reader, writer = memory.read_port(domain="comb"), memory.write_port()
+        reader, writer = memory.read_port(domain="comb"), memory.write_port(domain=written)
+        # A reset in the cycle after a write does not undo it.
+        on_edge = m.d[written] if self.writes_learn else m.d.comb
+        held = [Signal.like(value, name=f"lane{i}", reset_less=True) for i, value in enumerate(self.write.data)]
+        held_en, held_address = Signal(reset_less=True), Signal.like(self.write.address, reset_less=True)
+        on_edge += [held_en.eq(self.write.en), held_address.eq(self.write.address)]
+        on_edge += [lane.eq(value) for lane, value in zip(held, self.write.data, strict=True)]
         m.d.comb += [
-            writer.en.eq(self.write.en),
-            writer.addr.eq(self.write.address),
-            writer.data.eq(self.write.data),
+            writer.en.eq(held_en),
+            writer.addr.eq(held_address),
+            *(writer.data[i].eq(lane) for i, lane in enumerate(held)),
             reader.addr.eq(self.fetch.address),
         ]
         # The register of a block memory, then one behind it.

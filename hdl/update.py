@@ -111,7 +111,8 @@ class Updater(wiring.Component):
         m.d.sync += [*delay(valid), *delay(address)]
 
         # Each memory is fetched when its values are wanted, and written when the new ones are there.
-        wanted = {Section.WEIGHT: at_step, Section.ACC: FETCH_LATENCY, Section.MOMENT: at_square}
+        # Weights pass a register.
+        wanted = {Section.WEIGHT: at_step - 1, Section.ACC: FETCH_LATENCY, Section.MOMENT: at_square}
         written = {Section.WEIGHT: at_step, Section.ACC: at_step, Section.MOMENT: at_moment}
         for section in self.abilities.sections:
             fetch, write = self.fetch[section], self.write[section]
@@ -210,7 +211,7 @@ class Updater(wiring.Component):
                 computed = Mux(is_sign, Mux(up, stride, Mux(down, backward, 0)), computed)
             with m.If(valid[at_step - 1]):
                 m.d.sync += step.eq(computed)
-            m.d.comb += self.weight_write.data[lane].eq(
-                saturate(self.weight_fetch.data[lane] + step, config.weight_bits)
-            )
+            weight = Signal(signed(config.weight_bits), name=f"weight{lane}")
+            m.d.sync += weight.eq(self.weight_fetch.data[lane])
+            m.d.comb += self.weight_write.data[lane].eq(saturate(weight + step, config.weight_bits))
         return m

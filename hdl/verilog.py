@@ -12,6 +12,7 @@ from amaranth.hdl import MemoryInstance
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
+from hdl.clocks import CLOCK_GATE
 from hdl.memory import NO_COLLISION
 
 ZEROED_MEMORY = """
@@ -38,8 +39,11 @@ endmodule
 """
 
 
-class _Memories:
-    """The platform that Amaranth asks how a memory is made."""
+class _Platform:
+    """What Amaranth asks how a memory is made, and :mod:`hdl.clocks` whether what learns has a clock of its own."""
+
+    def __init__(self, gates_clocks: bool) -> None:
+        self.gates_clocks = gates_clocks
 
     def get_memory(self, memory: Memory) -> Instance | MemoryInstance:
         """An instance of the module above for a memory of one asynchronous read port and one write port, marked with
@@ -75,12 +79,21 @@ class _Memories:
         return instance
 
 
-def netlist(component: wiring.Component, name: str) -> str:
+def netlist(component: wiring.Component, name: str, gates_clocks: bool = False) -> str:
     """All that :func:`convert` depends on, as text; made much faster than its Verilog."""
-    return ZEROED_MEMORY + rtlil.convert(component, name=name, platform=_Memories(), emit_src=False)
+    text: str = rtlil.convert(component, name=name, platform=_Platform(gates_clocks), emit_src=False)
+    return ZEROED_MEMORY + CLOCK_GATE * gates_clocks + text
 
 
-def convert(component: wiring.Component, name: str) -> str:
-    """A component as Verilog with the top module ``name``."""
-    text: str = verilog.convert(component, name=name, platform=_Memories(), emit_src=False, strip_internal_attrs=True)
-    return text + ZEROED_MEMORY if "zeroed_memory" in text else text
+def convert(component: wiring.Component, name: str, gates_clocks: bool = False) -> str:
+    """A component as Verilog with the top module ``name``.
+
+    Parameters
+    ----------
+    gates_clocks: what learns gets a clock that rests while nothing learns (:mod:`hdl.clocks`); for fast simulation.
+    """
+    text: str = verilog.convert(
+        component, name=name, platform=_Platform(gates_clocks), emit_src=False, strip_internal_attrs=True
+    )
+    parts = {"zeroed_memory": ZEROED_MEMORY, "clock_gate": CLOCK_GATE}
+    return text + "".join(part for module, part in parts.items() if f"{module} " in text)

@@ -111,9 +111,9 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
     return target
 
 
-def write_verilog(component: wiring.Component, path: Path, name: str = TOP) -> None:
+def write_verilog(component: wiring.Component, path: Path, name: str = TOP, gates_clocks: bool = False) -> None:
     """The component as a Verilog file with the top module ``name``."""
-    path.write_text(verilog.convert(component, name))
+    path.write_text(verilog.convert(component, name, gates_clocks))
 
 
 def reuse_runtime(folder: Path, runtime: str) -> list[str]:

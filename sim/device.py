@@ -45,10 +45,10 @@ def core_library(config: DeviceConfig, options: CoreOptions | None = None, waves
     if note.is_file():
         key = note.read_text()
     else:
-        key = design_key(Core(config, options))
+        key = design_key(Core(config, options), gates_clocks=True)
         build.CACHE.mkdir(parents=True, exist_ok=True)
         write_atomically(note, lambda stream: stream.write(key.encode()))
-    return library(key, lambda path: build.write_verilog(Core(config, options), path, DESIGN), waves)
+    return library(key, lambda path: build.write_verilog(Core(config, options), path, DESIGN, gates_clocks=True), waves)
 
 
 def _sources() -> str:

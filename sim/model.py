@@ -148,9 +148,9 @@ def library(key: str, write: Callable[[Path], None], waves: bool = False, harnes
     return cached(f"model-{digest(chain, *texts, key)}", make)
 
 
-def design_key(component: wiring.Component) -> str:
+def design_key(component: wiring.Component, gates_clocks: bool = False) -> str:
     """What identifies a design: a digest of its netlist."""
-    return digest(verilog.netlist(component, DESIGN))
+    return digest(verilog.netlist(component, DESIGN, gates_clocks))
 
 
 def component_library(component: wiring.Component, waves: bool = False) -> Path:

@@ -82,7 +82,7 @@ def write_words(m: Module, config: DeviceConfig, words: stream.Interface, memory
         m.d.comb += [
             memory.write.en.eq(1),
             memory.write.address.eq(row_address(config, word.row, word.word)),
-            memory.write.data.eq(word.values),
+            *(lane.eq(word.values[i]) for i, lane in enumerate(memory.write.data)),
         ]
 
 
