@@ -1,4 +1,4 @@
-"""The clock of what learns, which may rest while nothing does."""
+"""Clocks of what learns, which may rest while nothing does."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from amaranth import ClockDomain, ClockSignal, DomainRenamer, Elaboratable, Inst
 from amaranth.hdl import Value
 
 LEARN = "learn"
-"""Domain of what learns, where it has a clock of its own."""
+"""Domain of the eligibility and the accumulators, where they have a clock of their own."""
 
-RESET = "learn_reset"
-"""Domain of its reset."""
+UPDATE = "update"
+"""Domain of the update, and of writing parameters and second moments."""
 
 CLOCK_GATE = """
 // The clock in those cycles in which `enable` is set; it may follow from any register of the same clock.
@@ -34,23 +34,26 @@ def is_gated(platform: object) -> bool:
     return bool(getattr(platform, "gates_clocks", False))
 
 
-def domain(platform: object) -> str:
-    """Domain of what learns."""
-    return LEARN if is_gated(platform) else "sync"
+def domain(name: str, platform: object) -> str:
+    """The domain that takes the place of one of these."""
+    return name if is_gated(platform) else "sync"
 
 
-def learning(component: E, platform: object) -> E:
-    """A component in the domain of what learns."""
-    return DomainRenamer(LEARN)(component) if is_gated(platform) else component
+def within(name: str, component: E, platform: object) -> E:
+    """A component in one of these domains."""
+    return DomainRenamer(name)(component) if is_gated(platform) else component
 
 
-def add_clock(m: Module, platform: object, awake: Value) -> None:
-    """Give the domain its clock, in cycles in which ``awake`` is set or there is a reset; it follows from registers."""
+def add_clock(m: Module, name: str, platform: object, awake: Value) -> None:
+    """Give a domain its clock, in cycles in which ``awake`` is set or there is a reset; it follows from registers."""
     if is_gated(platform):
-        m.domains += ClockDomain(LEARN, local=True)
-        # The reset comes from a register of its own domain, and so does nothing else in it follow from another's.
-        m.domains += ClockDomain(RESET, local=True, reset_less=True)
-        m.d.comb += ClockSignal(RESET).eq(ClockSignal(LEARN))
-        m.d[RESET] += ResetSignal(LEARN).eq(ResetSignal())
-        enable = awake | ResetSignal() | ResetSignal(LEARN)
-        m.submodules.gate = Instance("clock_gate", i_clk=ClockSignal(), i_enable=enable, o_gated=ClockSignal(LEARN))
+        # The reset comes from a register of the domain's own clock, so that nothing else in it follows from another's.
+        reset = f"{name}_reset"
+        m.domains += ClockDomain(name, local=True)
+        m.domains += ClockDomain(reset, local=True, reset_less=True)
+        m.d.comb += ClockSignal(reset).eq(ClockSignal(name))
+        m.d[reset] += ResetSignal(name).eq(ResetSignal())
+        enable = awake | ResetSignal() | ResetSignal(name)
+        m.submodules[f"{name}_gate"] = Instance(
+            "clock_gate", i_clk=ClockSignal(), i_enable=enable, o_gated=ClockSignal(name)
+        )

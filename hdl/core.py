@@ -77,9 +77,8 @@ class Core(wiring.Component):
         m.submodules.queue = queue = ObservationQueue(config)
         memories = {section: RowMemory(config, section, learns) for section in abilities.sections}
         for section, memory in memories.items():
-            m.submodules[SECTION_NAMES[section]] = (
-                memory if section == Section.WEIGHT else clocks.learning(memory, platform)
-            )
+            own = {Section.ACC: clocks.LEARN, Section.MOMENT: clocks.UPDATE}.get(section)
+            m.submodules[SECTION_NAMES[section]] = clocks.within(own, memory, platform) if own else memory
         m.submodules.decision = decision = self._decision
         connect(m, wiring.flipped(self.commands), reader.commands)
         connect(m, reader.put, queue.put)
@@ -120,7 +119,7 @@ class Core(wiring.Component):
         m.d.comb += decision.fetch.data.eq(memories[Section.WEIGHT].fetch.data)
         if learns:
             updater = Updater(config, abilities)
-            m.submodules.updater = clocks.learning(updater, platform)
+            m.submodules.updater = clocks.within(clocks.UPDATE, updater, platform)
             connect(m, updater.share, decision.share)
             job = updater.starts.payload
             m.d.comb += [
@@ -172,7 +171,8 @@ class Core(wiring.Component):
 
         rests = Signal()
         if learns:
-            clocks.add_clock(m, platform, ~rests | decision.learning)
+            clocks.add_clock(m, clocks.LEARN, platform, ~rests | decision.learning)
+            clocks.add_clock(m, clocks.UPDATE, platform, ~rests)
         with m.FSM() as states:
             m.d.comb += deciding.eq(states.ongoing("DECIDE"))
             # Memories, and what learns, have work to do at any time but these.

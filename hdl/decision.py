@@ -273,7 +273,7 @@ class Decision(wiring.Component):
         ]
         if learns:
             eligibility = self._eligibility
-            m.submodules.eligibility = clocks.learning(eligibility, platform)
+            m.submodules.eligibility = clocks.within(clocks.LEARN, eligibility, platform)
             m.d.comb += self.learning.eq(tracing | eligibility.busy)
             connect(m, eligibility.fetch, flipped(self.acc_fetch))
             connect(m, eligibility.write, flipped(self.acc_write))

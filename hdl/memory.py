@@ -79,7 +79,9 @@ class RowMemory(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         values = row_values(self.config, self.section)
-        written = clocks.domain(platform) if self.writes_learn else "sync"
+        written = "sync"
+        if self.writes_learn:
+            written = clocks.domain(clocks.LEARN if self.section == Section.ACC else clocks.UPDATE, platform)
         # Nobody looks at a word that is being written; without the attribute, synthesis would add logic that keeps it.
         m.submodules.memory = memory = Memory(
             shape=values, depth=len(row_addresses(self.config)), init=[], attrs={NO_COLLISION: 1}

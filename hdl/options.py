@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,9 +69,9 @@ class CoreOptions:
         """Whether the build learns."""
         return self.abilities.learns
 
-    def learning(self) -> CoreOptions:
-        """The same build with all rules and optimisers."""
-        return dataclasses.replace(self, rules=",".join(RULES), optimisers=",".join(OPTIMISERS))
+    def learning(self, rules: Iterable[str] = RULES, optimisers: Iterable[str] = OPTIMISERS) -> CoreOptions:
+        """The same build with all rules and optimisers, or some."""
+        return dataclasses.replace(self, rules=",".join(rules), optimisers=",".join(optimisers))
 
     @classmethod
     def within(cls, config: DeviceConfig, multipliers: int, **options: Any) -> CoreOptions:

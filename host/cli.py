@@ -109,6 +109,8 @@ def build_parser() -> argparse.ArgumentParser:
     lockstep = command("lockstep", "run golden and the RTL side by side; stop at the first differing bit with a report")
     lockstep.add_argument("target", nargs="?", metavar="RUN|TASK", help="run folder, or a task with random weights")
     lockstep.add_argument("--decisions", type=_positive, help="default: 10000; classification: the test split")
+    lockstep.add_argument("--learn", action="store_true", help="train on both, compare counters and all memories too")
+    lockstep.add_argument("--samples", type=_positive, help="with --learn: at least so many (default: 20000)")
     lockstep.add_argument("--policy", choices=policies, default="sample", help="default: sample")
     lockstep.add_argument("--seed", type=int, default=0, help="of episodes and draws (default: 0)")
     lockstep.add_argument(

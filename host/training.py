@@ -114,8 +114,8 @@ class Trainer:
                 f"{task.name} has {task.inputs} and {task.actions}"
             )
         self.config, self.training = config, settings.training
-        backend = backend or make_backend(config.backend, network, config.mode, learns=True)
         learning = settings.learning
+        backend = backend or make_backend(config.backend, network, config.mode, (learning.rule, learning.optimiser))
         # On empty accumulators an update changes nothing but refuses rates that the backend cannot apply.
         backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, batch=1))
         self.agent = Agent(backend, learning, config.seed)
@@ -162,8 +162,7 @@ class Trainer:
             saved = progress.episodes
             while not self._finished():
                 before, since = progress.episodes, time.perf_counter()
-                episodes = self._learner.advance()
-                progress.episodes += len(episodes)
+                episodes = self.advance()
                 mean = self._validation_due(before, folder)
                 self._record(folder, board, before, episodes, mean, time.perf_counter() - since)
                 if _crossed(saved, progress.episodes, training.checkpoint_every):
@@ -182,6 +181,12 @@ class Trainer:
             seconds=time.perf_counter() - began,
             best_validation=progress.best,
         )
+
+    def advance(self) -> list[Episode]:
+        """Play and learn a little further; the episodes that ended, none where some go on."""
+        episodes = self._learner.advance()
+        self.progress.episodes += len(episodes)
+        return episodes
 
     def _solved(self) -> bool:
         return 0 < self.training.hold <= self.progress.streak

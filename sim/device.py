@@ -19,10 +19,14 @@ from golden.client import FrameDevice, TimedInference, TimedLearning
 from golden.config import DeviceConfig
 from golden.device import Ints
 from golden.files import write_atomically
+from golden.protocol import BIAS_NAMES, SECTION_NAMES, Section
 from hdl.core import Core
 from hdl.options import CoreOptions
 from sim import build
 from sim.model import DESIGN, VerilatedModel, design_key, library
+
+PARAMETERS = (SECTION_NAMES[Section.WEIGHT], BIAS_NAMES[Section.WEIGHT])
+"""What decisions depend on."""
 
 T = TypeVar("T")
 
@@ -61,7 +65,8 @@ class Pool:
     """Devices of one configuration as one device: all hold the same parameters and share the work of a batch.
 
     Has the interface of :class:`golden.client.FrameDevice`. A transaction is a pure function of parameters and
-    arguments, so which device decides makes no difference. All of them learn the same, side by side.
+    arguments, so which device decides makes no difference. The first one learns alone; the others take over its
+    parameters when they have to decide.
 
     Parameters
     ----------
@@ -71,7 +76,13 @@ class Pool:
     def __init__(self, devices: Sequence[FrameDevice]) -> None:
         self.config = devices[0].config
         self._devices = list(devices)
+        self._differ = False
         self._threads = concurrent.futures.ThreadPoolExecutor(len(devices), "svpg-device")
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Memories of each."""
+        return self._devices[0].sections
 
     def info(self) -> dict[str, int | str]:
         """``INFO`` of the first."""
@@ -83,22 +94,38 @@ class Pool:
         return answer
 
     def load(self, section: str, values: ArrayLike, start: int = 0) -> None:
-        """``LOAD`` into all."""
-        self._on_all(lambda device: device.load(section, values, start))
+        """``LOAD`` into the first; parameters into all."""
+        if section in PARAMETERS:
+            self._on_all(lambda device: device.load(section, values, start))
+        else:
+            self._devices[0].load(section, values, start)
 
     def learn(
         self, obs: Ints, winners: Ints, modulator: Ints, rule: str, counters: bool = True
     ) -> TimedLearning | None:
-        """``LEARN`` on all."""
-        return self._on_all(lambda device: device.learn(obs, winners, modulator, rule, counters))
+        """``LEARN`` on the first."""
+        return self._devices[0].learn(obs, winners, modulator, rule, counters)
 
     def apply(self, arguments: Apply) -> int:
-        """``APPLY`` on all."""
-        return self._on_all(lambda device: device.apply(arguments))
+        """``APPLY`` on the first."""
+        self._differ = True
+        return self._devices[0].apply(arguments)
 
     def clear_learning(self) -> None:
-        """``CLEAR`` on all."""
-        self._on_all(lambda device: device.clear_learning())
+        """``CLEAR`` on the first."""
+        self._devices[0].clear_learning()
+
+    def _agree(self) -> None:
+        """Load the parameters of the first into the others, if they may have changed."""
+        if self._differ and len(self._devices) > 1:
+            values = {section: self._devices[0].read(section) for section in PARAMETERS}
+
+            def take_over(device: FrameDevice) -> None:
+                for section, parameters in values.items():
+                    device.load(section, parameters)
+
+            list(self._threads.map(take_over, self._devices[1:]))
+        self._differ = False
 
     def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
         """``READ`` from the first."""
@@ -116,6 +143,7 @@ class Pool:
         obs, nonce, given = check_infer(self.config, obs, nonce, policy, given)
         if len(obs) < 2 or len(self._devices) == 1:
             return self._devices[0].infer(obs, nonce, policy, given, activity)
+        self._agree()
         bounds = np.linspace(0, len(obs), len(self._devices) + 1).astype(int)
 
         def part(number: int) -> TimedInference:

@@ -52,7 +52,7 @@ class DeviceBackend(abc.ABC):
     Attributes
     ----------
     name: as in the registry.
-    sections: memories that make up its state.
+    sections: memories that the device has.
     """
 
     name: str
@@ -117,17 +117,20 @@ class DeviceBackend(abc.ABC):
         self._integers.apply(apply_arguments(update))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All memories."""
-        return {section: self._read(section) for section in self.sections}
+        """All memories; those that the device was built without are zero, as they are where nothing uses them."""
+        return {
+            section: self._read(section) if section in self.sections else np.zeros(self._shape(section), np.int64)
+            for section in SECTIONS
+        }
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Load all memories; all or nothing as to names and sizes.
 
         Raises
         ------
-        SvpgError: a memory is missing or of another size, or its values do not fit.
+        SvpgError: a memory is missing or of another size, its values do not fit, or the device has no such memory.
         """
-        for section in self.sections:
+        for section in SECTIONS:
             expected = self._shape(section)
             if section not in state:
                 raise SvpgError(f"the saved device state lacks {section!r}; it belongs to another backend or version")
@@ -135,6 +138,11 @@ class DeviceBackend(abc.ABC):
                 raise SvpgError(
                     f"the saved device state has {section} of shape {np.shape(state[section])}, expected {expected}; "
                     "use the configuration it was saved with"
+                )
+            if section not in self.sections and np.any(state[section]):
+                raise SvpgError(
+                    f"the saved device state has values in {section}, a memory that this device was built without; "
+                    "build it with the optimiser they belong to"
                 )
         for section in self.sections:
             self._integers.load(section, state[section])

@@ -21,6 +21,7 @@ class Entry:
     modes: inference modes it offers.
     optimisers: update rules its ``apply`` knows.
     title: one line for people.
+    exact: it computes what golden computes, bit by bit.
     """
 
     module: str
@@ -29,6 +30,7 @@ class Entry:
     optimisers: tuple[str, ...]
     title: str
     builds: bool = False
+    exact: bool = False
 
 
 BACKENDS = {
@@ -45,6 +47,7 @@ BACKENDS = {
         modes=("rate",),
         optimisers=("sgd", "rmsprop", "sign"),
         title="bit-exact integer model of the device",
+        exact=True,
     ),
     "rtl": Entry(
         "host.backends.rtl",
@@ -53,6 +56,7 @@ BACKENDS = {
         optimisers=("sgd", "rmsprop", "sign"),
         title="the hardware, simulated by Verilator",
         builds=True,
+        exact=True,
     ),
 }
 
@@ -76,12 +80,12 @@ def check_backend(name: str, mode: str = "rate", optimiser: str | None = None) -
         )
 
 
-def make_backend(name: str, config: DeviceConfig, mode: str = "rate", learns: bool = False) -> Backend:
+def make_backend(name: str, config: DeviceConfig, mode: str = "rate", learns: tuple[str, str] | None = None) -> Backend:
     """A new backend with all parameters zero.
 
     Parameters
     ----------
-    learns: it will be asked to.
+    learns: rule and optimiser that it will be asked for, if any; what is built may leave out the others.
 
     Raises
     ------

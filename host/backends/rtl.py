@@ -21,7 +21,7 @@ class RtlBackend(DeviceBackend):
     Parameters
     ----------
     config: of the device.
-    learns: build it so that it learns, with every rule and optimiser; else it is smaller and simulates faster.
+    learns: rule and optimiser that it is to learn with, if any; the less it has, the faster it simulates.
     options: of the hardware instead, in full.
 
     Raises
@@ -31,9 +31,14 @@ class RtlBackend(DeviceBackend):
 
     name = "rtl"
 
-    def __init__(self, config: DeviceConfig, learns: bool = False, options: CoreOptions | None = None) -> None:
+    def __init__(
+        self, config: DeviceConfig, learns: tuple[str, str] | None = None, options: CoreOptions | None = None
+    ) -> None:
         if options is None:
-            options = CoreOptions().learning() if learns else CoreOptions()
+            options = CoreOptions()
+            if learns:
+                rule, optimiser = learns
+                options = options.learning([rule], [optimiser])
         self._pool = core_pool(config, options)
         memories = options.abilities.sections
         self.sections = tuple(name for memory in memories for name in (SECTION_NAMES[memory], BIAS_NAMES[memory]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,19 @@ from golden.errors import SvpgError
 from hdl.options import CoreOptions
 from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.commands.subject import get_subject
+from host.learning_lockstep import compare_learning
 from host.lockstep import compare, fresh_core
+from host.run import RunFolder
+from host.settings import RunConfig
+from host.tasks import default_algorithm
 from sim.case import Case
 from sim.device import core_library
+from sim.learning_report import FILE, found_lines, write_learning_report
+from sim.lesson import LearningCase
 from sim.lockstep import replay
 from sim.model import VerilatedModel
 from sim.report import difference_lines, write_report
+from sim.twins import relearn
 
 
 def run(arguments: argparse.Namespace) -> Report:
@@ -29,6 +37,10 @@ def run(arguments: argparse.Namespace) -> Report:
     if arguments.waves is not None:
         raise SvpgError("--waves records a transaction that is run again; give it with --replay FILE")
     check_seed(arguments.seed)
+    if arguments.learn:
+        return _learn(arguments)
+    if arguments.samples is not None:
+        raise SvpgError("--samples counts what is learned; give it with --learn, or --decisions without")
     subject = get_subject(arguments.target, arguments.assignments, arguments.multipliers, arguments.seed)
     compared = compare(
         subject.task,
@@ -58,6 +70,43 @@ def run(arguments: argparse.Namespace) -> Report:
     return Report(data, two_columns(data), status=compared.mismatches)
 
 
+def _learn(arguments: argparse.Namespace) -> Report:
+    """``--learn``: golden and the RTL learn the same, or a report says where they do not."""
+    if arguments.decisions is not None:
+        raise SvpgError("--decisions counts what is played; with --learn give --samples")
+    target = arguments.target
+    subject = get_subject(target, arguments.assignments, arguments.multipliers, arguments.seed)
+    if subject.has_run:
+        _, config = RunFolder.open(target)
+        config = dataclasses.replace(config, backend="golden", settings=subject.settings)
+    else:
+        algorithm = default_algorithm(subject.task)
+        config = RunConfig(subject.task.name, "golden", "rate", algorithm, arguments.seed, subject.settings)
+    compared = compare_learning(config, subject.options, arguments.samples)
+    data: dict[str, Any] = {
+        "task": subject.task.name,
+        "rule": config.settings.learning.rule,
+        "optimiser": config.settings.learning.optimiser,
+        "episodes": compared.episodes,
+        "decisions": compared.decisions,
+        "samples": compared.samples,
+        "updates": compared.updates,
+        "mismatches": compared.mismatches,
+        "seconds": round(compared.seconds, 3),
+        "samples_per_s": round(compared.samples / compared.seconds, 1),
+        "cycles_per_sample": compared.cycles,
+        "cycles_per_update": compared.update_cycles,
+    }
+    if compared.case is not None:
+        case = compared.case
+
+        def fresh() -> FrameDevice:
+            return fresh_core(case.config, CoreOptions(**case.options))
+
+        data["report"] = str(write_learning_report(arguments.out, case, fresh, _command))
+    return Report(data, two_columns(data), status=compared.mismatches)
+
+
 def _command(file: Path) -> str:
     """The command that replays a case."""
     return shlex.join(["svpg", "lockstep", "--replay", str(file), "--waves", str(file.with_name("waves.fst"))])
@@ -66,6 +115,8 @@ def _command(file: Path) -> str:
 def _replay(arguments: argparse.Namespace) -> Report:
     if arguments.target is not None or arguments.assignments or arguments.multipliers:
         raise SvpgError("--replay has its device and parameters in the file; leave the run, task and settings out")
+    if arguments.replay.name == FILE:
+        return _relearn(arguments.replay, arguments.waves)
     case = Case.load(arguments.replay)
     waves: Path | None = arguments.waves
     if waves is not None:
@@ -97,3 +148,33 @@ def _replay(arguments: argparse.Namespace) -> Report:
         data["waves"] = str(waves)
         text += f"\nWaves are in {waves}; cycle n begins at time 2n."
     return Report(data, text, status=int(result.differs))
+
+
+def _relearn(file: Path, waves: Path | None) -> Report:
+    """``--replay`` of what was learned."""
+    case = LearningCase.load(file)
+    if waves is not None:
+        check_writable(waves)
+    try:
+        options = CoreOptions(**case.options)
+    except TypeError as error:
+        raise SvpgError(f"{file}: made for a core with other options ({error})") from error
+    model = VerilatedModel(core_library(case.config, options, waves is not None))
+    if waves is not None:
+        model.record(waves)
+    found = relearn(case, FrameDevice(case.config, model))
+    if waves is not None:
+        model.stop_recording()
+    data: dict[str, Any] = {
+        "samples": len(case.lessons),
+        "differs": found.differs,
+        "fields": list(found.golden),
+        "fault": found.fault,
+        "first_sample": found.sample,
+        "last_cycle": model.cycles,
+    }
+    text = "\n".join((two_columns(data), *found_lines(case, found)))
+    if waves is not None:
+        data["waves"] = str(waves)
+        text += f"\nWaves are in {waves}; cycle n begins at time 2n."
+    return Report(data, text, status=int(found.differs))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from golden.errors import SvpgError
-from host.backends.registry import check_backend
+from host.backends.registry import check_backend, get_entry
 from host.commands.report import Report
 from host.run import RunFolder
 from host.settings import RunConfig
@@ -61,6 +62,10 @@ def _resumed(arguments: argparse.Namespace, task: Task, path: Path) -> RunConfig
         "algorithm": arguments.algorithm,
         "seed": arguments.seed,
     }
+    if given["backend"] and get_entry(given["backend"]).exact and get_entry(config.backend).exact:
+        # Both give the same bits, so a run may go on where another device left it.
+        check_backend(given["backend"], config.mode, config.settings.learning.optimiser)
+        config = dataclasses.replace(config, backend=given["backend"])
     for name, value in given.items():
         if value is not None and value != getattr(config, name):
             raise SvpgError(f"{path}: its {name} is {getattr(config, name)}, not {value}; leave that out with --resume")

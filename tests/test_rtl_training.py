@@ -1,0 +1,88 @@
+"""Training on the RTL gives the bytes that training on golden gives, wherever a run changes from one to the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.config import DeviceConfig
+from golden.errors import SvpgError
+from host.backend import Update
+from host.backends.golden import GoldenBackend
+from host.backends.rtl import RtlBackend
+from host.cli import main
+from tests.test_resume import COMPARED, REPLAY, ROLLOUT, SMALL, arguments
+
+SAME = tuple(name for name in COMPARED if name != "config.toml")
+"""Files that do not name the backend."""
+LANES = "network.lanes=7"
+
+
+def train(run: Path, backend: str, *settings: str, episodes: int = 24, more: tuple[str, ...] = ()) -> dict[str, bytes]:
+    line = arguments("cartpole", run, *settings, episodes=episodes, more=("--backend", backend, *more))
+    assert main(line) == 0
+    return {name: (run / name).read_bytes() for name in SAME}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (*REPLAY, "learning.rule=contrastive", "learning.optimiser=rmsprop"),
+        (*REPLAY, "learning.rule=published", "learning.optimiser=sgd"),
+        (*ROLLOUT, "learning.rule=conditional", "learning.optimiser=sign", "network.removed=sa"),
+    ],
+    ids=["contrastive", "published", "conditional"],
+)
+def test_the_rtl_trains_to_the_bytes_of_golden(settings: tuple[str, ...], tmp_path: Path) -> None:
+    golden = train(tmp_path / "golden", "golden", *SMALL, LANES, *settings)
+    rtl = train(tmp_path / "rtl", "rtl", *SMALL, LANES, *settings)
+    assert [name for name in SAME if golden[name] != rtl[name]] == []
+
+
+@pytest.mark.parametrize(("first", "second"), [("golden", "rtl"), ("rtl", "golden")])
+def test_a_run_goes_on_where_another_device_left_it(first: str, second: str, tmp_path: Path) -> None:
+    settings = (*SMALL, LANES, *REPLAY, "learning.rule=contrastive", "learning.optimiser=sgd")
+    whole = train(tmp_path / "whole", "golden", *settings)
+    train(tmp_path / "run", first, *settings, episodes=12)
+    resumed = train(tmp_path / "run", second, more=("--resume",))
+    assert [name for name in SAME if whole[name] != resumed[name]] == []
+    assert f'backend = "{second}"' in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_the_float_reference_does_not_go_on_with_a_device(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path / "run", "golden", *SMALL, *REPLAY, episodes=6)
+    line = ["train", "cartpole", "--run", str(tmp_path / "run"), "--resume", "--backend", "float"]
+    assert main(line) == 2
+    assert "its backend is golden, not float" in capsys.readouterr().err
+
+
+CONFIG = DeviceConfig(inputs=4, groups=2, group_size=3, actions=2, lanes=7)
+
+
+def test_devices_of_a_pool_decide_with_what_one_has_learned() -> None:
+    """Two compiled cores share decisions; only one learns."""
+    rng = np.random.default_rng(0)
+    obs, nonce = rng.normal(size=(6, 4)), np.arange(6, dtype=np.uint64)
+    golden, rtl = GoldenBackend(CONFIG), RtlBackend(CONFIG, ("contrastive", "sgd"))
+    for backend in (golden, rtl):
+        backend.restore({name: np.zeros_like(values) for name, values in backend.state().items()})
+    for _ in range(3):
+        decisions = [backend.infer(obs, nonce) for backend in (golden, rtl)]
+        assert all(np.array_equal(*(getattr(d, name) for d in decisions)) for name in ("winners", "q", "action_prob"))
+        modulator = rng.permutation([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0])
+        for backend in (golden, rtl):
+            backend.learn(obs, decisions[0].winners, modulator, "contrastive")
+            backend.apply(Update("sgd", rate=1.0, obs_rate=1.0, batch=8))
+    assert not np.allclose(decisions[0].action_prob, 0.5)
+
+
+def test_second_moments_do_not_fit_a_device_without() -> None:
+    golden, rtl = GoldenBackend(CONFIG), RtlBackend(CONFIG, ("contrastive", "sgd"))
+    state = golden.state()
+    rtl.restore(state)
+    assert all(np.array_equal(values, state[name]) for name, values in rtl.state().items())
+    state["moment_bias"] = state["moment_bias"] + 1
+    with pytest.raises(SvpgError, match="values in moment_bias, a memory that this device was built without"):
+        rtl.restore(state)
