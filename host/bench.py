@@ -18,6 +18,8 @@ from host.backends.registry import make_backend
 from host.hardware_bench import AUTHORS_FORWARD_US
 from host.hardware_bench import NAMES as HARDWARE
 from host.hardware_bench import measure as measure_hardware
+from host.learning_bench import NAMES as LEARNING
+from host.learning_bench import measure as measure_learning
 
 NETS = {
     "pendulum": DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
@@ -34,7 +36,7 @@ Measurement = dict[str, Any]
 
 def names() -> list[str]:
     """All benchmarks, as ``net/what``."""
-    return [*(f"{net}/{what}" for net, what in itertools.product(NETS, WHAT)), *HARDWARE]
+    return [*(f"{net}/{what}" for net, what in itertools.product(NETS, WHAT)), *HARDWARE, *LEARNING]
 
 
 def run_benchmarks(selection: Sequence[str] = (), quick: bool = False) -> list[Measurement]:
@@ -53,8 +55,9 @@ def run_benchmarks(selection: Sequence[str] = (), quick: bool = False) -> list[M
             raise SvpgError(f"unknown benchmark {name!r}; choose from {', '.join(names())}")
     rows: list[Measurement] = []
     for name in selection or names():
-        if name in HARDWARE:
-            measure_hardware(name, lambda *measured: rows.append(_row(*measured)), quick)
+        if name in (*HARDWARE, *LEARNING):
+            measure = measure_hardware if name in HARDWARE else measure_learning
+            measure(name, lambda *measured: rows.append(_row(*measured)), quick)
             continue
         net, what = name.split("/")
         calls = {backend: _call(make_backend(backend, NETS[net]), net, what) for backend in BACKENDS}
