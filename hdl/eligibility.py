@@ -57,8 +57,9 @@ class Eligibility(wiring.Component):
     all words of their span, others those with a changed column; nothing else is touched. One word enters the
     accumulators per cycle (two cycles for one of a row that has changed, with one product per lane).
 
-    A modulator of 0 is done at once, a sample without a change when its neurons have been looked at. Starts are taken
-    when the columns of the sample before have been cleared.
+    A modulator of 0 is done in the cycle after the start, a sample without a change when its neurons have been looked
+    at, :attr:`overhead` cycles later than the walk takes. Starts are taken when the columns of the sample before have
+    been cleared.
 
     Multipliers: those that it borrows, two for the columns, and ``config.lanes`` more with two products.
 
@@ -81,6 +82,9 @@ class Eligibility(wiring.Component):
     busy: Out; a start cannot be taken, since the last sample is at work or the columns are being cleared.
     done: Out; one cycle, all has been written.
     """
+
+    overhead = Traces.latency + 2
+    """Cycles of a sample without a change beside those of the neurons it lists (:class:`hdl.traces.Traces`)."""
 
     def __init__(self, config: DeviceConfig, *, lanes: int, products: int, rules: frozenset[str]) -> None:
         if products not in (1, 2):
