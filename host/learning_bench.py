@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -67,7 +68,7 @@ def measure(name: str, row: Row, quick: bool, net: Net | None = None) -> None:
         golden.clear_learning()
         # Without a modulator a sample costs its phases alone.
         phases = device.learn(obs, decided.winners, np.zeros_like(modulator), rule)
-        found, taken, spent = _timed(model, lambda rule=rule: device.learn(obs, decided.winners, modulator, rule))
+        found, taken, spent = _timed(model, functools.partial(device.learn, obs, decided.winners, modulator, rule))
         expected = golden.learn(obs, decided.winners, modulator, rule)
         if (
             phases is None

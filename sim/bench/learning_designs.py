@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -27,7 +29,7 @@ def memory_streams(config: DeviceConfig, section: Section) -> dict[str, wiring.M
     }
 
 
-def share_memory(m: Module, design: wiring.Component, memory: RowMemory, fetch: object, write: object) -> None:
+def share_memory(m: Module, design: wiring.Component, memory: RowMemory, fetch: Any, write: Any) -> None:
     """Add a memory that belongs to ports of the component under test until a stream of the bench wants it."""
     name = SECTION_NAMES[memory.section]
     m.submodules[name] = memory
