@@ -122,7 +122,7 @@ def test_examples_of_widths_memories_and_latencies_follow_from_the_formulas(name
     symbols = widths(config, options)
     for row in table("widths"):
         assert int(row[name]) == symbols[row["symbol"].split(", ")[0]], row
-    for row in table("memories"):
+    for row in (*table("memories"), *table("learning memories")):
         words, bits = memory(row, config, options)
         assert int(row[name]) == words * bits, row
     for term, cycles in stated_latencies(config, options).items():
@@ -147,6 +147,24 @@ def test_memories_are_those_of_the_verilog(config: DeviceConfig, options: CoreOp
         (place,) = [place for place in found if place.endswith(f".{name}")]
         assert found.pop(place) == memory(row, config, options), name
     assert sum(words * bits for words, bits in found.values()) < 2048
+
+
+@pytest.mark.parametrize(("config", "options"), [(PENDULUM, PENDULUM_OPTIONS), (SMALL, SMALL_OPTIONS)])
+def test_learning_adds_the_memories_stated(config: DeviceConfig, options: CoreOptions) -> None:
+    without, learns = (
+        {
+            re.sub(r"\$\d+$|\.storage$", "", store["name"]): (store["words"], store["bits"])
+            for store in memories(convert(Core(config, build), "top"))
+        }
+        for build in (options, options.learning())
+    )
+    added = {place: size for place, size in learns.items() if place not in without}
+    for row in table("learning memories"):
+        stated = re.match(r"`(.+?)`", row["memory"]).group(1)
+        (place,) = [place for place in added if place.endswith(f".{stated}")]
+        assert added.pop(place) == memory(row, config, options), stated
+    columns = (max(config.row_words, 2), config.modulator_bits + config.activity_frac)
+    assert set(added.values()) == {columns} and len(added) == 2 * config.lanes
 
 
 # --- cost --------------------------------------------------------------------------------------------------

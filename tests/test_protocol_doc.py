@@ -27,6 +27,7 @@ from golden.protocol import (
     Status,
     command_fields,
     flags_exist,
+    frame_words,
     info_values,
     response_fields,
 )
@@ -151,6 +152,26 @@ def test_arguments_of_an_update_have_the_limits_listed(optimiser: str) -> None:
         general, _, special = cell.partition(", of `sign` ")
         low, high = (special if special and optimiser == "sign" else general).split("…")
         assert (int(low), number(high)) == limits, name
+
+
+def test_words_over_a_link_are_those_of_the_frames() -> None:
+    pendulum = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5, lanes=69)
+    frames = {
+        "`INFER`": (Command.INFER, 0),
+        "`INFER` with activity": (Command.INFER, FLAG_ACTIVITY),
+        "`LEARN`, contrastive, without counters": (Command.LEARN, RULES["contrastive"]),
+        "`LEARN`, published or conditional, without counters": (Command.LEARN, RULES["published"]),
+        "`LEARN`, contrastive, with counters": (Command.LEARN, RULES["contrastive"] | FLAG_COUNTERS),
+        "`APPLY`": (Command.APPLY, 0),
+    }
+    stated = {name: (int(down), int(up)) for name, down, up in table("link")}
+    assert stated == {
+        name: (
+            frame_words(command_fields(pendulum, command, flags)),
+            frame_words(response_fields(pendulum, command, flags)),
+        )
+        for name, (command, flags) in frames.items()
+    }
 
 
 def test_the_values_of_info_come_in_the_order_listed() -> None:
