@@ -14,9 +14,16 @@ TEXT = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
 
 def test_every_bench_is_listed() -> None:
     benches = [path.stem for path in (ROOT / "sim" / "bench").glob("*.py") if "@cocotb.test" in path.read_text()]
-    assert re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE) == sorted(benches)
+    block = TEXT.partition("## Benches")[2].partition("## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", block, re.MULTILINE) == sorted(benches)
     tests = [path.stem.removeprefix("test_hdl_") for path in (ROOT / "tests").glob("test_hdl_*.py")]
     assert sorted([*tests, "speed"]) == sorted(benches)
+
+
+def test_every_proof_is_listed() -> None:
+    block = TEXT.partition("<!-- proofs -->")[2].partition("<!-- /proofs -->")[0]
+    classes = re.findall(r"^class (\w+)\(", (ROOT / "sim" / "properties.py").read_text(), re.MULTILINE)
+    assert re.findall(r"^\| `(\w+)` \|", block, re.MULTILINE) == classes
 
 
 def test_every_point_of_the_coverage_is_listed() -> None:
