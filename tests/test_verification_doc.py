@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sim.bench.course import PENDULUM
+from sim.bench.course import LEARNING
 from sim.bench.coverage import Coverage
 
 ROOT = Path(__file__).parent.parent
@@ -29,5 +29,5 @@ def test_every_proof_is_listed() -> None:
 def test_every_point_of_the_coverage_is_listed() -> None:
     block = TEXT.partition("<!-- coverage -->")[2].partition("<!-- /coverage -->")[0]
     points = [(int(count), point) for count, point in re.findall(r"^ *(\d+)  (.+)$", block, re.MULTILINE)]
-    assert [point for _, point in points] == Coverage(PENDULUM.config, PENDULUM.options.abilities).points
+    assert [point for _, point in points] == Coverage(LEARNING.config, LEARNING.options.abilities).points
     assert all(count for count, _ in points)

@@ -286,7 +286,7 @@ async def weights_beside_the_synapses_are_refused(dut: Any) -> None:
 @cocotb.test()
 async def every_point_is_covered(dut: Any) -> None:
     """The tests before have seen all that there is to be seen."""
-    report = CACHE / "coverage" / f"core-{CONFIG.digest:08x}.txt"
+    report = CACHE / "coverage" / f"core-{CONFIG.digest:08x}{'-learns' * OPTIONS.learns}.txt"
     report.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(report, lambda file: file.write(COVERAGE.report().encode()))
     # Not every random configuration reaches every point.
