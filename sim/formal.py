@@ -88,6 +88,14 @@ def keeps_offers(m: Module, offered: stream.Interface, name: str, unless: ValueL
     return ~waits | (offered.valid & (payload == held))
 
 
+def stays(m: Module, value: ValueLike, name: str) -> Value:
+    """Whether a value is what it was in the cycle before; assumed of an input, it is any one constant."""
+    value = Value.cast(value)
+    begun, held = Signal(name=f"{name}_begun"), Signal(len(value), name=f"{name}_was")
+    m.d.sync += [begun.eq(1), held.eq(value)]
+    return ~begun | (value == held)
+
+
 def counts_down(m: Module, begins: ValueLike, ends: ValueLike, most: int, name: str) -> tuple[Value, Value]:
     """Whether something that ``begins`` is going on, and whether it is within ``most`` cycles of its beginning."""
     going, age = Signal(name=f"{name}_going"), Signal(range(most + 2), name=f"{name}_age")

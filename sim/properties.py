@@ -15,7 +15,7 @@ from hdl.layouts import all_beats
 from hdl.observations import ObservationQueue, observation
 from hdl.reader import CommandReader
 from hdl.traces import Traces
-from sim.formal import counts_down, keeps_offers
+from sim.formal import counts_down, keeps_offers, stays
 
 PATIENCE = 2
 """Cycles that a neighbour lets a component wait at most, where the component has to come to an end."""
@@ -36,6 +36,7 @@ class QueueLosesNothing(wiring.Component):
                 "put": In(stream.Signature(observation(config))),
                 "clear": In(1),
                 "rewind": In(1),
+                "chosen": In(range(config.inputs)),
                 "entries": self.queue.signature.members["entries"],
             }
         )
@@ -62,13 +63,13 @@ class QueueLosesNothing(wiring.Component):
             m.d.sync += left.eq(left - 1)
         changes = self.put.valid | self.clear
         # What was put in at a place that the solver chooses comes out again at that place.
-        chosen, there, value = Signal(range(self.config.inputs)), Signal(), Signal(observation(self.config))
+        chosen, there, value = self.chosen, Signal(), Signal(observation(self.config))
         with m.If(self.put.valid & (count == chosen)):
             m.d.sync += [value.eq(self.put.payload), there.eq(1)]
-        m.d.sync += chosen.eq(chosen)
         entries = self.entries
         at = count - left
         m.d.comb += [
+            Assume(stays(m, chosen, "chosen")),
             Assume(~changes | (left == 0)),
             Assume(~(changes & self.rewind)),
             Assume(~(self.put.valid & self.clear)),
@@ -135,7 +136,7 @@ class EligibilityReturns(wiring.Component):
             + 4 * config.row_words
             + 20
         )
-        super().__init__({**members, "asks": Out(1)})
+        super().__init__({**members, "total": In(range(config.inputs + 1)), "asks": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -148,8 +149,8 @@ class EligibilityReturns(wiring.Component):
         m.d.comb += self.asks.eq(eligibility.fetch.en)
         # After a rewind the observations come, one at least, the last marked.
         offered, left, waited = self.observations, Signal(range(self.config.inputs + 2)), Signal(range(PATIENCE + 4))
-        total, has_none = Signal(range(self.config.inputs + 2)), Signal()
-        m.d.sync += [waited.eq(0), total.eq(total), has_none.eq(has_none)]
+        total = self.total
+        m.d.sync += waited.eq(0)
         with m.If(eligibility.rewind):
             m.d.sync += left.eq(total)
         with m.Elif(offered.valid & offered.ready):
@@ -162,6 +163,7 @@ class EligibilityReturns(wiring.Component):
         fetched, fetched_before = Signal(), Signal()
         m.d.sync += [fetched.eq(eligibility.fetch.en), fetched_before.eq(fetched)]
         m.d.comb += [
+            Assume(stays(m, total, "total")),
             Assume(total <= self.config.inputs),
             Assume(self.no_observations == (total == 0)),
             Assume(~offered.valid | (left != 0)),
