@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +12,7 @@ from numpy.typing import NDArray
 
 from golden.config import DeviceConfig
 from golden.device import Inference, Ints
-from golden.errors import SvpgError
-from golden.files import write_atomically
+from sim.archive import Arrays, load_archive, save_archive
 
 COMPARED = tuple(field.name for field in dataclasses.fields(Inference))
 """What has to be equal: everything that golden answers."""
@@ -109,7 +104,6 @@ class Case:
         if self.hardware is not None:
             answers |= {f"hardware.{name}": getattr(self.hardware, name) for name in COMPARED}
         arrays: dict[str, Any] = {
-            "head": np.array(json.dumps(head)),
             "weight": self.weight,
             "bias": self.bias,
             "obs": self.transactions.obs,
@@ -117,7 +111,7 @@ class Case:
             **({} if given is None else {"given": given}),
             **answers,
         }
-        write_atomically(path, lambda stream: np.savez_compressed(stream, **arrays))
+        save_archive(path, "head", head, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Case:
@@ -127,15 +121,8 @@ class Case:
         ------
         SvpgError: missing, damaged, or no such file.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise SvpgError(f"{path}: no such file; give the transaction.npz of a lockstep report")
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-            head = json.loads(str(arrays["head"]))
-            if head["format"] != CASE_FORMAT:
-                raise SvpgError(f"{path}: format {head['format']}, this program reads format {CASE_FORMAT}")
+
+        def build(head: dict[str, Any], arrays: Arrays) -> Case:
             answers = {
                 side: Inference(**{name: arrays[f"{side}.{name}"] for name in COMPARED})
                 for side in ("golden", "hardware")
@@ -152,17 +139,8 @@ class Case:
                 hardware=answers.get("hardware"),
                 fault=head["fault"],
             )
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise SvpgError(f"{path}: not a readable transaction of a lockstep report ({error})") from error
+
+        return load_archive(path, "head", CASE_FORMAT, ("transaction.npz", "transaction"), build)
 
 
 def differing(golden: Inference, hardware: Inference | None) -> list[str]:

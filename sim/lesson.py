@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +12,7 @@ import numpy as np
 from golden.arguments import SECTIONS, Apply, section_shape
 from golden.config import DeviceConfig
 from golden.device import Ints, Learning
-from golden.errors import SvpgError
-from golden.files import write_atomically
+from sim.archive import Arrays, load_archive, save_archive
 
 COUNTED = tuple(field.name for field in dataclasses.fields(Learning))
 """Counters that have to be equal."""
@@ -125,8 +120,7 @@ class LearningCase:
         }
         arrays: dict[str, Any] = {f"memory.{section}": values for section, values in self.memories.items()}
         arrays |= {name: getattr(self.lessons, name) for name in ("obs", "winners", "modulator")}
-        arrays["lesson"] = np.array(json.dumps(head))
-        write_atomically(path, lambda stream: np.savez_compressed(stream, **arrays))
+        save_archive(path, "lesson", head, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LearningCase:
@@ -136,15 +130,8 @@ class LearningCase:
         ------
         SvpgError: missing, damaged, or no such file.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise SvpgError(f"{path}: no such file; give the learning.npz of a lockstep report")
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-            head = json.loads(str(arrays["lesson"]))
-            if head["format"] != LESSON_FORMAT:
-                raise SvpgError(f"{path}: format {head['format']}, this program reads format {LESSON_FORMAT}")
+
+        def build(head: dict[str, Any], arrays: Arrays) -> LearningCase:
             config = DeviceConfig(**head["config"])
             memories = {section: arrays[f"memory.{section}"] for section in SECTIONS if f"memory.{section}" in arrays}
             for section, values in memories.items():
@@ -158,14 +145,5 @@ class LearningCase:
                 update=None if head["update"] is None else Apply(**head["update"]),
                 **{name: head[name] for name in ("samples", "updates", "wrong", "fault")},
             )
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise SvpgError(f"{path}: not a readable lesson of a lockstep report ({error})") from error
+
+        return load_archive(path, "lesson", LESSON_FORMAT, ("learning.npz", "lesson"), build)
