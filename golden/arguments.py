@@ -20,6 +20,9 @@ Ints = NDArray[np.int64]
 SECTIONS = ("weight", "bias", "acc", "acc_bias", "moment", "moment_bias")
 """Memories that ``LOAD`` and ``READ`` address, each row-major."""
 
+PARAMETERS, ACCUMULATORS = SECTIONS[:2], SECTIONS[2:4]
+"""Those that decisions depend on, and those that samples change."""
+
 POLICIES = {
     "sample": kernels.POLICY_SAMPLE,
     "greedy": kernels.POLICY_GREEDY,

@@ -55,3 +55,16 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
         raise SvpgError(
             f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder"
         ) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that ``--out`` names, and those above it; one that is there stays.
+
+    Raises
+    ------
+    SvpgError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SvpgError(f"{path}: cannot be made ({error.strerror}); choose another --out") from error

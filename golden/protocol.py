@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,12 @@ SECTION_NAMES = dict(zip(Section, SECTIONS[::2], strict=True))
 
 BIAS_NAMES = dict(zip(Section, SECTIONS[1::2], strict=True))
 """The same for biases."""
+
+
+def section_names(sections: Iterable[Section]) -> tuple[str, ...]:
+    """Names of some memories, synapses and biases each."""
+    return tuple(name for section in sections for name in (SECTION_NAMES[section], BIAS_NAMES[section]))
+
 
 POLICY_FLAGS = 3
 """Flags of ``INFER`` that hold the policy, a value of :data:`golden.arguments.POLICIES`."""

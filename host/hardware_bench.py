@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from host.tasks import default_algorithm, get_task
 from host.training import train
 from sim.build import CACHE
 from sim.cost import bound
-from sim.device import core_library, core_pool
+from sim.device import Pool, core_library, core_pool
 from sim.model import VerilatedModel
 from sim.speed import amaranth_rate, cocotb_rate
 
@@ -42,6 +43,7 @@ RUNS = CACHE.parent / "bench"
 """Where the trained nets are kept."""
 
 Row = Callable[[str, float, str], None]
+D = TypeVar("D", Device, FrameDevice, Pool)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def measure(name: str, row: Row, quick: bool, net: Net | None = None) -> None:
         _simulators(name, row, net, options, quick)
 
 
-def _loaded(net: Net, device: FrameDevice) -> FrameDevice:
+def loaded(net: Net, device: D) -> D:
+    """A device with the parameters of a net."""
     weight, bias = to_octaves(net.config, net.parameters)
     device.load("weight", weight)
     device.load("bias", bias)
@@ -140,14 +143,11 @@ def _rtl(name: str, row: Row, net: Net, options: CoreOptions, quick: bool) -> No
     obs = net.obs[: 200 if quick else DECISIONS]
     nonce = np.arange(len(obs), dtype=np.uint64)
     model = VerilatedModel(core_library(config, options))
-    device = _loaded(net, FrameDevice(config, model))
+    device = loaded(net, FrameDevice(config, model))
     before = model.cycles
     result = device.infer(obs, nonce, "sample", activity=False)
     with_transfer = (model.cycles - before) / len(obs)
-    golden = Device(config)
-    weight, bias = to_octaves(config, net.parameters)
-    golden.load("weight", weight)
-    golden.load("bias", bias)
+    golden = loaded(net, Device(config))
     twin = golden.infer(obs, nonce, "sample")
     fields = ("winners", "prob_raw", "iterations", "events", "row_words")
     if any(not np.array_equal(getattr(result, field), getattr(twin, field)) for field in fields):
@@ -163,10 +163,7 @@ def _rtl(name: str, row: Row, net: Net, options: CoreOptions, quick: bool) -> No
     row(f"{name}/issue-rate", 100 * issued / (issued + result.stalls.sum()), "%")
     rounds = 3 if quick else 7
     single = _seconds(lambda: device.infer(obs, nonce, "sample", activity=False), rounds) / len(obs)
-    pool = core_pool(config, options)
-    weight, bias = to_octaves(config, net.parameters)
-    pool.load("weight", weight)
-    pool.load("bias", bias)
+    pool = loaded(net, core_pool(config, options))
     together = _seconds(lambda: pool.infer(obs, nonce, "sample", activity=False), rounds) / len(obs)
     row(f"{name}/simulated", with_transfer / single / 1e3, "kcycles/s")
     row(f"{name}/decisions", 1 / single, "1/s")
@@ -182,7 +179,7 @@ def _simulators(name: str, row: Row, net: Net, options: CoreOptions, quick: bool
     config = net.config
     slow, fast = _frames(net, 2 if quick else 5), _frames(net, 500)
     model = VerilatedModel(core_library(config, options))
-    _loaded(net, FrameDevice(config, model))
+    loaded(net, FrameDevice(config, model))
     before = model.cycles
     model.exchange(fast, 500)
     cycles = model.cycles - before

@@ -13,7 +13,6 @@ from golden.arguments import RULES, Apply
 from golden.client import FrameDevice
 from golden.device import Device
 from golden.errors import SvpgError
-from golden.parameters import to_octaves
 from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
@@ -23,7 +22,7 @@ from golden.protocol import (
     response_fields,
 )
 from hdl.options import CoreOptions
-from host.hardware_bench import DECISIONS, Net, Row, trained_net
+from host.hardware_bench import DECISIONS, Net, Row, loaded, trained_net
 from sim.device import core_library
 from sim.lesson import COUNTED
 from sim.model import VerilatedModel
@@ -53,11 +52,7 @@ def measure(name: str, row: Row, quick: bool, net: Net | None = None) -> None:
     rng = np.random.default_rng(0)
     obs = net.obs[: 100 if quick else DECISIONS]
     model = VerilatedModel(core_library(config, options))
-    device, golden = FrameDevice(config, model), Device(config)
-    weight, bias = to_octaves(config, net.parameters)
-    for target in (device, golden):
-        target.load("weight", weight)
-        target.load("bias", bias)
+    device, golden = loaded(net, FrameDevice(config, model)), loaded(net, Device(config))
     decided, taken, spent = _timed(model, lambda: device.infer(obs, np.arange(len(obs), dtype=np.uint64)))
     modulator = rng.integers(-LARGEST_MODULATOR, LARGEST_MODULATOR, len(obs), endpoint=True)
     modulator[modulator == 0] = 1

@@ -14,19 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 import golden
 import hdl
-from golden.arguments import Apply, check_infer
+from golden.arguments import PARAMETERS, Apply, check_infer
 from golden.client import FrameDevice, TimedInference, TimedLearning
 from golden.config import DeviceConfig
 from golden.device import Ints
 from golden.files import write_atomically
-from golden.protocol import BIAS_NAMES, SECTION_NAMES, Section
+from golden.protocol import Section
 from hdl.core import Core
 from hdl.options import CoreOptions
 from sim import build
 from sim.model import DESIGN, VerilatedModel, design_key, library
-
-PARAMETERS = (SECTION_NAMES[Section.WEIGHT], BIAS_NAMES[Section.WEIGHT])
-"""What decisions depend on."""
 
 T = TypeVar("T")
 

@@ -11,8 +11,7 @@ import numpy as np
 from golden.arguments import section_shape
 from golden.config import DeviceConfig
 from golden.device import Ints
-from golden.errors import SvpgError
-from golden.files import write_atomically
+from golden.files import make_folder, write_atomically
 from sim.lesson import COUNTED, LearningCase, Learns
 from sim.report import SHOWN, neuron_name
 from sim.twins import Relearned, relearn
@@ -74,10 +73,7 @@ def write_learning_report(
     ------
     SvpgError: a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SvpgError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from error
+    make_folder(folder)
     file = folder / FILE
     case.save(file)
     lines = [

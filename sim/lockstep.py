@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.arguments import PARAMETERS
 from golden.client import TimedInference
 from golden.device import Device, Inference, Ints
 from golden.errors import SvpgError
@@ -16,9 +17,6 @@ from sim.case import COMPARED, Case, Transactions, differing, row
 
 KEPT_BEFORE = 8
 """Transactions before the one that differs that a report keeps, in case they matter."""
-
-LOADED = ("weight", "bias")
-"""Sections that make up a device's parameters."""
 
 
 class Hardware(Protocol):
@@ -136,7 +134,7 @@ class Lockstep:
 
 def load_from(golden: Device, hardware: Hardware) -> None:
     """Give hardware the parameters of golden."""
-    for section in LOADED:
+    for section in PARAMETERS:
         hardware.load(section, golden.read(section))
 
 
@@ -170,7 +168,7 @@ def replay(case: Case, hardware: Hardware, history: bool, before_last: Callable[
     before_last: called before the transaction that differed.
     """
     golden = Device(case.config)
-    for section in LOADED:
+    for section in PARAMETERS:
         golden.load(section, getattr(case, section))
     load_from(golden, hardware)
     transactions = case.transactions if history else case.last

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from golden.config import DeviceConfig
 from golden.device import Inference
-from golden.errors import SvpgError
-from golden.files import write_atomically
+from golden.files import make_folder, write_atomically
 from sim.case import COMPARED, Case, differing
 from sim.lockstep import Hardware, Replay, replay
 
@@ -124,10 +123,7 @@ def write_report(folder: Path, case: Case, fresh: Callable[[], Hardware], comman
     ------
     SvpgError: a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SvpgError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from error
+    make_folder(folder)
     file = folder / "transaction.npz"
     case.save(file)
     alone, after_others = replay(case, fresh(), history=False), replay(case, fresh(), history=True)

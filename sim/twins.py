@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.arguments import SECTIONS, Apply
+from golden.arguments import ACCUMULATORS, Apply
 from golden.client import FrameDevice, TimedInference
 from golden.device import Device, Inference, Ints, Learning
 from golden.errors import SvpgError
+from golden.protocol import section_names
 from sim.device import Pool
 from sim.lesson import COUNTED, LearningCase, Learns, Lessons, memories_of
 from sim.lockstep import first_difference
-
-ACCUMULATORS = ("acc", "acc_bias")
-"""What samples change."""
 
 
 class LearningDivergenceError(Exception):
@@ -55,7 +53,7 @@ class Twins:
     def __init__(self, golden: Device, hardware: FrameDevice | Pool, options: dict[str, Any] | None = None) -> None:
         self.golden, self.hardware = golden, hardware
         self.config = golden.config
-        self.sections = tuple(name for memory in hardware.sections for name in SECTIONS[2 * memory : 2 * memory + 2])
+        self.sections = section_names(hardware.sections)
         self._options = options or {}
         self.samples = self.updates = self.decisions = self.cycles = self.update_cycles = 0
         self._lessons: Lessons | None = None

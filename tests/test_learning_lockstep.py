@@ -12,19 +12,17 @@ import pytest
 from golden.arguments import SECTIONS, Apply
 from golden.client import FrameDevice
 from golden.config import DeviceConfig
-from golden.device import Device, Ints
+from golden.device import Ints
 from golden.errors import SvpgError
-from golden.parameters import to_octaves
 from golden.protocol import Abilities, Command, Section, Words
 from golden.server import FrameServer
-from golden.start import random_start
 from host import learning_lockstep
 from host.cli import main
 from sim.learning_report import FILE, write_learning_report
 from sim.lesson import LearningCase
 from sim.twins import LearningDivergenceError, Twins, relearn
+from tests.test_lockstep import CONFIG, golden
 
-CONFIG = DeviceConfig(inputs=4, groups=2, group_size=3, actions=5, lanes=4)
 UPDATE = Apply("rmsprop", 3, 6, 7)
 
 
@@ -65,14 +63,6 @@ class Silent(FrameServer):
         if words.size and words[0] & 0xFF == Command.LEARN:
             raise SvpgError("the device is at fault: nothing has moved")
         return super().exchange(words, responses)
-
-
-def golden() -> Device:
-    device = Device(CONFIG)
-    weight, bias = to_octaves(CONFIG, random_start(CONFIG, 3, 0.7, 0.7))
-    device.load("weight", weight)
-    device.load("bias", bias)
-    return device
 
 
 def twins(server: FrameServer) -> Twins:

@@ -571,7 +571,6 @@ def test_commands_and_flags_that_do_not_exist(rest: list[int]) -> None:
             expected = Status.FLAGS
         else:
             expected = Status.LENGTH if rest or command not in (Command.INFO, Command.CLEAR) else Status.OK
-            # Thirty zeros are more than any of these takes, but enough for an action of 0 and so on.
         (response,) = FrameServer(SMALL).exchange(array(words))[:1].tolist()
         assert (response % 256, response % LAST >> 8) == (command, expected), (command, flags)
 

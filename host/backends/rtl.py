@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from golden.config import DeviceConfig
 from golden.device import Inference, Ints
-from golden.protocol import BIAS_NAMES, SECTION_NAMES
+from golden.protocol import section_names
 from hdl.options import CoreOptions
 from host.backends.device import DeviceBackend
 from sim.device import core_pool
@@ -40,8 +40,7 @@ class RtlBackend(DeviceBackend):
                 rule, optimiser = learns
                 options = options.learning([rule], [optimiser])
         self._pool = core_pool(config, options)
-        memories = options.abilities.sections
-        self.sections = tuple(name for memory in memories for name in (SECTION_NAMES[memory], BIAS_NAMES[memory]))
+        self.sections = section_names(options.abilities.sections)
         super().__init__(config, self._pool)
 
     def _infer(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import shlex
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,44 +117,22 @@ def _command(file: Path) -> str:
 def _replay(arguments: argparse.Namespace) -> Report:
     if arguments.target is not None or arguments.assignments or arguments.multipliers:
         raise SvpgError("--replay has its device and parameters in the file; leave the run, task and settings out")
-    if arguments.replay.name == FILE:
-        return _relearn(arguments.replay, arguments.waves)
-    case = Case.load(arguments.replay)
-    waves: Path | None = arguments.waves
-    if waves is not None:
-        check_writable(waves)
-    try:
-        options = CoreOptions(**case.options)
-    except TypeError as error:
-        raise SvpgError(f"{arguments.replay}: made for a core with other options ({error})") from error
-    model = VerilatedModel(core_library(case.config, options, waves is not None))
-    if waves is not None:
-        model.record(waves)
-    device = FrameDevice(case.config, model)
-    began: list[int] = []
-    result = replay(case, device, history=True, before_last=lambda: began.append(model.cycles))
-    if waves is not None:
-        model.stop_recording()
-    data: dict[str, Any] = {
-        "transactions": len(case.transactions),
-        "differs": result.differs,
-        "fields": result.fields,
-        "fault": result.fault,
-        "first_cycle": began[0] if began else None,
-        "last_cycle": model.cycles,
-    }
-    text = two_columns(data)
-    if result.answer is not None and result.fields:
-        text += "\n" + "\n".join(difference_lines(case.config, case.golden, result.answer))
-    if waves is not None:
-        data["waves"] = str(waves)
-        text += f"\nWaves are in {waves}; cycle n begins at time 2n."
-    return Report(data, text, status=int(result.differs))
+    again = _relearn if arguments.replay.name == FILE else _decide
+    data, lines, differs = again(arguments.replay, arguments.waves)
+    text = "\n".join((two_columns(data), *lines))
+    if arguments.waves is not None:
+        data["waves"] = str(arguments.waves)
+        text += f"\nWaves are in {arguments.waves}; cycle n begins at time 2n."
+    return Report(data, text, status=int(differs))
 
 
-def _relearn(file: Path, waves: Path | None) -> Report:
-    """``--replay`` of what was learned."""
-    case = LearningCase.load(file)
+Replayed = tuple[dict[str, Any], Iterable[str], bool]
+"""Results, lines for people behind them, and whether golden and hardware differ again."""
+
+
+@contextlib.contextmanager
+def _hardware(file: Path, case: Case | LearningCase, waves: Path | None) -> Iterator[VerilatedModel]:
+    """A fresh core for a case, its waves recorded if wanted."""
     if waves is not None:
         check_writable(waves)
     try:
@@ -162,9 +142,37 @@ def _relearn(file: Path, waves: Path | None) -> Report:
     model = VerilatedModel(core_library(case.config, options, waves is not None))
     if waves is not None:
         model.record(waves)
-    found = relearn(case, FrameDevice(case.config, model))
+    yield model
     if waves is not None:
         model.stop_recording()
+
+
+def _decide(file: Path, waves: Path | None) -> Replayed:
+    """``--replay`` of a decision."""
+    case = Case.load(file)
+    began: list[int] = []
+    with _hardware(file, case, waves) as model:
+        device = FrameDevice(case.config, model)
+        result = replay(case, device, history=True, before_last=lambda: began.append(model.cycles))
+    data: dict[str, Any] = {
+        "transactions": len(case.transactions),
+        "differs": result.differs,
+        "fields": result.fields,
+        "fault": result.fault,
+        "first_cycle": began[0] if began else None,
+        "last_cycle": model.cycles,
+    }
+    lines: Iterable[str] = ()
+    if result.answer is not None and result.fields:
+        lines = difference_lines(case.config, case.golden, result.answer)
+    return data, lines, result.differs
+
+
+def _relearn(file: Path, waves: Path | None) -> Replayed:
+    """``--replay`` of what was learned."""
+    case = LearningCase.load(file)
+    with _hardware(file, case, waves) as model:
+        found = relearn(case, FrameDevice(case.config, model))
     data: dict[str, Any] = {
         "samples": len(case.lessons),
         "differs": found.differs,
@@ -173,8 +181,4 @@ def _relearn(file: Path, waves: Path | None) -> Report:
         "first_sample": found.sample,
         "last_cycle": model.cycles,
     }
-    text = "\n".join((two_columns(data), *found_lines(case, found)))
-    if waves is not None:
-        data["waves"] = str(waves)
-        text += f"\nWaves are in {waves}; cycle n begins at time 2n."
-    return Report(data, text, status=int(found.differs))
+    return data, found_lines(case, found), found.differs

@@ -6,8 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from golden.errors import SvpgError
-from golden.files import write_atomically
+from golden.files import make_folder, write_atomically
 from golden.parameters import to_octaves
 from hdl.core import Core
 from hdl.verilog import convert
@@ -24,10 +23,7 @@ def run(arguments: argparse.Namespace) -> Report:
     core = Core(config, options)
     verilog = convert(core, MODULE)
     data = describe(core, verilog)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SvpgError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from error
+    make_folder(folder)
     build = json.dumps({key: data[key] for key in ("digest", "configuration", "options")})
     texts = {
         f"{MODULE}.v": f"// {build}\n{verilog}",
