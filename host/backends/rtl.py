@@ -21,7 +21,8 @@ class RtlBackend(DeviceBackend):
     Parameters
     ----------
     config: of the device.
-    learns: rule and optimiser that it is to learn with, if any; the less it has, the faster it simulates.
+    learns: rule and optimiser that it is to learn with, if any. The less it has, the faster it simulates; as to learn
+        is long work, it is also compiled with more care.
     options: of the hardware instead, in full.
 
     Raises
@@ -39,7 +40,7 @@ class RtlBackend(DeviceBackend):
             if learns:
                 rule, optimiser = learns
                 options = options.learning([rule], [optimiser])
-        self._pool = core_pool(config, options)
+        self._pool = core_pool(config, options, profiled=learns is not None)
         self.sections = section_names(options.abilities.sections)
         super().__init__(config, self._pool)
 
