@@ -169,15 +169,15 @@ class Core(wiring.Component):
         with m.If(advance):
             m.d.sync += [out_valid.eq(sends), out.eq(word)]
 
-        rests = Signal()
-        if learns:
-            clocks.add_clock(m, clocks.LEARN, platform, ~rests | decision.learning)
-            clocks.add_clock(m, clocks.UPDATE, platform, ~rests)
         with m.FSM() as states:
             m.d.comb += deciding.eq(states.ongoing("DECIDE"))
-            # Memories, and what learns, have work to do at any time but these.
-            waits = states.ongoing("REQUEST") & (~reader.requests.valid | (request.command == Command.INFER))
-            m.d.comb += rests.eq(waits | deciding | states.ongoing("RESULTS"))
+            if learns:
+                # Memories, and what learns, have work to do at any time but these.
+                rests = Signal()
+                waits = states.ongoing("REQUEST") & (~reader.requests.valid | (request.command == Command.INFER))
+                m.d.comb += rests.eq(waits | deciding | states.ongoing("RESULTS"))
+                clocks.add_clock(m, clocks.LEARN, platform, ~rests | decision.learning)
+                clocks.add_clock(m, clocks.UPDATE, platform, ~rests)
             with m.State("REQUEST"):
                 m.d.sync += [
                     answered.eq(request.command),

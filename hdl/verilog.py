@@ -79,10 +79,15 @@ class _Platform:
         return instance
 
 
+def intermediate(component: wiring.Component, name: str, gates_clocks: bool = False) -> str:
+    """What :func:`convert` makes its Verilog of: RTLIL, with the same names."""
+    text: str = rtlil.convert(component, name=name, platform=_Platform(gates_clocks), emit_src=False)
+    return text
+
+
 def netlist(component: wiring.Component, name: str, gates_clocks: bool = False) -> str:
     """All that :func:`convert` depends on, as text; made much faster than its Verilog."""
-    text: str = rtlil.convert(component, name=name, platform=_Platform(gates_clocks), emit_src=False)
-    return ZEROED_MEMORY + CLOCK_GATE * gates_clocks + text
+    return ZEROED_MEMORY + CLOCK_GATE * gates_clocks + intermediate(component, name, gates_clocks)
 
 
 def convert(component: wiring.Component, name: str, gates_clocks: bool = False) -> str:

@@ -143,6 +143,10 @@ def build_parser() -> argparse.ArgumentParser:
     mutate.add_argument("--device", action="append", choices=("wide", "pendulum", "learning"), help="default: all")
     mutate.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")
 
+    coverage = command("coverage", "report what of the core's Verilog its regression touches")
+    coverage.add_argument("--device", action="append", choices=("wide", "pendulum", "learning"), help="default: all")
+    coverage.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")
+
     info = command("info", "print versions, backends and tasks, or a run's configuration")
     info.add_argument("run", type=Path, nargs="?", metavar="RUN", help="run folder")
 

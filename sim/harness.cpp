@@ -16,6 +16,9 @@
 #ifdef SVPG_WAVES
 #include <verilated_fst_c.h>
 #endif
+#if VM_COVERAGE
+#include <verilated_cov.h>
+#endif
 
 // The compiler's own, in a model that notes which ways it goes.
 extern "C" void __gcov_dump(void) __attribute__((weak));
@@ -238,4 +241,16 @@ SVPG_API void svpg_waves_close(void* handle) {
 // Write down which ways the code went, in a model compiled for it.
 SVPG_API void svpg_write_profile() {
     if (__gcov_dump) __gcov_dump();
+}
+
+// Write which lines were reached and which bits have changed; 0 where the model was compiled without counting.
+SVPG_API int32_t svpg_write_coverage(void* handle, const char* path) {
+#if VM_COVERAGE
+    static_cast<Model*>(handle)->context.coveragep()->write(path);
+    return 1;
+#else
+    (void)handle;
+    (void)path;
+    return 0;
+#endif
 }

@@ -47,12 +47,15 @@ processor, an eighth faster."""
 
 OPTIMISATION = "-O3"
 
-PROFILE_FLAGS = ("-fprofile-generate",)
-PROFILE_LIBRARIES = "-fprofile-generate -u __gcov_dump"
+PROFILE_FLAG = "-fprofile-generate"
+PROFILE_LIBRARIES = f"{PROFILE_FLAG} -u __gcov_dump"
 """Of a model that notes which ways it goes."""
 
 PROFILED_FLAGS = ("-fprofile-use", "-fprofile-partial-training", "-Wno-missing-profile")
 """Of the same model, compiled again for those ways; what was never passed is as fast as before."""
+
+COVERAGE_ARGS = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", "65536")
+"""Of a model that counts which lines are reached and which bits change."""
 
 PATIENCE = 1_000_000
 """Cycles without a transfer after which a model has hung; the longest decision takes far fewer."""
@@ -115,6 +118,7 @@ def library(
     waves: bool = False,
     harness: Sequence[Path] = HARNESS,
     practice: Callable[[VerilatedModel], None] | None = None,
+    coverage: bool = False,
 ) -> Path:
     """Compile a design with its harness.
 
@@ -126,6 +130,7 @@ def library(
     harness: what is compiled around it; may include :data:`HARNESS`. Without Verilog the design is :data:`TOP` itself.
     practice: typical work. The model is compiled, does it, and is compiled again for the ways that it went: twice the
         time to compile, and a quarter faster.
+    coverage: compile it so that it counts lines and changes of bits, which is slow.
 
     Returns
     -------
@@ -136,7 +141,9 @@ def library(
     SvpgError: a tool is missing, or the compilation fails.
     """
     tools.check_system(waves)
-    chain = "\0".join((toolchain(waves), tools.processor(), *COMPILER_FLAGS, OPTIMISATION))
+    counting = COVERAGE_ARGS if coverage else ()
+    optimisation = "-O1" if coverage else OPTIMISATION
+    chain = "\0".join((toolchain(waves), tools.processor(), *COMPILER_FLAGS, optimisation, *counting))
 
     def make(folder: Path) -> None:
         source, log, work = folder / f"{DESIGN}.v", folder / "build.log", folder / "work"
@@ -150,15 +157,16 @@ def library(
                 *("verilator", "--cc", "--exe", "--Mdir", str(work), "--prefix", "Vtop", "--top-module", TOP),
                 *BUILD_ARGS,
                 *(["--trace-fst"] if waves else []),
+                *counting,
                 *("-CFLAGS", flags, "-LDFLAGS", "-shared", "-o", str(folder / LIBRARY), str(source)),
                 *(str(path) for path in harness),
             )
             if practice is None:
                 runtime = f"runtime-{digest(chain)}"
-                _compile(work, log, *reuse_runtime(work, runtime))
+                _compile(work, log, optimisation, *reuse_runtime(work, runtime))
                 keep_runtime(work, runtime)
             else:
-                _compile(work, log, f"USER_LDLIBS={PROFILE_LIBRARIES}", more=PROFILE_FLAGS)
+                _compile(work, log, f"{optimisation} {PROFILE_FLAG}", f"USER_LDLIBS={PROFILE_LIBRARIES}")
                 model = VerilatedModel(folder)
                 practice(model)
                 model.write_profile()
@@ -166,7 +174,7 @@ def library(
                 (folder / LIBRARY).unlink()
                 for item in work.glob("*.o"):
                     item.unlink()
-                _compile(work, log, more=PROFILED_FLAGS)
+                _compile(work, log, " ".join((optimisation, *PROFILED_FLAGS)))
         _command(folder, log, "rm", "-r", str(work))
 
     texts = [path.read_text() for path in (*HARNESS, *harness)]
@@ -174,9 +182,8 @@ def library(
     return cached(f"{kind}-{digest(chain, *texts, key)}", make)
 
 
-def _compile(work: Path, log: Path, *arguments: str, more: Sequence[str] = ()) -> None:
-    """Compile what Verilator wrote into a folder, with ``more`` flags and arguments of ``make``."""
-    flags = " ".join((OPTIMISATION, *more))
+def _compile(work: Path, log: Path, flags: str, *arguments: str) -> None:
+    """Compile what Verilator wrote into a folder, with some flags and arguments of ``make``."""
     _command(work, log, "make", "-f", "Vtop.mk", "-j2", f"OPT_FAST={flags}", f"OPT_GLOBAL={flags}", *arguments)
 
 
@@ -206,6 +213,7 @@ def _load(folder: Path) -> ctypes.CDLL:
         "waves_open": (handle, ctypes.c_char_p),
         "waves_close": (handle,),
         "write_profile": (),
+        "write_coverage": (handle, ctypes.c_char_p),
     }.items():
         getattr(code, f"svpg_{name}").argtypes = arguments
     return code
@@ -317,3 +325,13 @@ class VerilatedModel:
     def write_profile(self) -> None:
         """Write down which ways the code went, for the compiler; only a model made for it does anything."""
         self._code.svpg_write_profile()
+
+    def write_coverage(self, path: Path) -> None:
+        """Write which lines were reached and which bits changed since it was made, in Verilator's format.
+
+        Raises
+        ------
+        SvpgError: the model was compiled without counting.
+        """
+        if not self._code.svpg_write_coverage(self._handle, str(path).encode()):
+            raise SvpgError(f"{path}: no coverage to write, the model was compiled without; compile it with coverage")

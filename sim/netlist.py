@@ -18,7 +18,9 @@ FLATTEN = "proc; memory_collect; flatten; opt; wreduce; opt_clean"
 OUTPUTS = ("Y", "Q", "RD_DATA")
 """Ports that drive."""
 
-_TOKEN = re.compile(r"\{|\}|\[(\d+)(?::(\d+))?\]|(\d+)'([01xzm-]*)|([\\$]\S+)")
+_TOKEN = re.compile(r"\{|\}|\[(\d+)(?::(\d+))?\]|(\d+)'([01xzm-]*)|([\\$]\S+)|(-?\d+)")
+
+_CONNECTION = re.compile(r"  connect (?P<left>(?:\{[^}]*\}|[\\$]\S+)(?: \[[\d:]+\])*) (?P<right>.*)")
 
 _WIRE = re.compile(r"  wire(?P<options>.*) (?P<name>[\\$]\S+)$")
 
@@ -90,16 +92,34 @@ class Netlist:
         """The bits of a signal, most significant first; only wires have slices, as Yosys writes it."""
         parts: list[list[str]] = []
         for token in _TOKEN.finditer(signal):
-            high, low, _, digits, name = token.groups()
+            high, low, count, digits, name, number = token.groups()
             if high is not None:
                 upper, lower, whole = int(high), int(low or high), parts[-1]
                 parts[-1] = whole[len(whole) - 1 - upper : len(whole) - lower]
             elif digits is not None:
-                parts.append([f"1'{digit}" for digit in digits])
+                # Leading digits that are all the same may be left out.
+                missing = digits[0] if digits[0] in "xz" else "0"
+                parts.append([f"1'{digit}" for digit in digits.rjust(int(count), missing)])
+            elif number is not None:
+                parts.append([f"1'{digit}" for digit in f"{int(number) % (1 << 32):032b}"])
             elif name is not None:
                 parts.append([f"{name} [{i}]" for i in reversed(range(self.widths[name]))])
         for part in parts:
             yield from part
+
+    def connections(self) -> dict[str, str]:
+        """What bits of wires are connected to without a cell: other bits, or constants."""
+        sides = (_CONNECTION.fullmatch(line) for line in self.lines)
+        return {
+            left: right
+            for side in sides
+            if side
+            for left, right in zip(self._bits(side["left"]), self._bits(side["right"]), strict=True)
+        }
+
+    def memories(self) -> frozenset[str]:
+        """Names of the memories, dotted."""
+        return frozenset(cell.name.replace("\\", "") for cell in self.cells if cell.kind == "$mem_v2")
 
     def shown(self, bit: str) -> str:
         """A bit of a wire, without an index if it has no other."""
@@ -127,7 +147,11 @@ class Netlist:
 
 def flat_netlist(component: wiring.Component) -> Netlist:
     """Flatten a component; memories stay memories."""
-    design = rtlil.convert(component, name=TOP, emit_src=False)
+    return flattened(rtlil.convert(component, name=TOP, emit_src=False))
+
+
+def flattened(design: str) -> Netlist:
+    """Flatten RTLIL of several modules."""
     return Netlist(yosys(f"read_rtlil <<rtlil\n{design}\nrtlil\n{FLATTEN}\nwrite_rtlil\n"))
 
 

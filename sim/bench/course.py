@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.arguments import POLICIES
+from golden.arguments import POLICIES, apply_limits
 from golden.config import DeviceConfig
 from golden.device import Device
 from golden.parameters import Parameters, to_octaves
@@ -129,6 +129,31 @@ class Course:
             yield Step("learning", tuple(read_frames(self.config, abilities)), ragged)
             yield Step("learning", (make.clear(),), ragged)
 
+    def saturate(self) -> Iterator[Step]:
+        """Samples and updates where accumulators, second moments and weights lie at the ends of their formats."""
+        make, abilities = self.maker("saturation"), self.options.abilities
+        if not abilities.learns:
+            return
+        for optimiser in sorted(abilities.optimisers):
+            limits = apply_limits(self.config, optimiser)
+            fastest, slowest = limits["rate"]
+            # Every rate and every grid that there is, for the rule that makes powers of two of them.
+            count = max(high - low for low, high in (limits["rate"], limits["grid"])) if optimiser == "sign" else 1
+            largest = {"mean_shift": 0, "rate": fastest, "obs_rate": fastest, "decay": limits["decay"][1]}
+            updates = [
+                make.update(optimiser, mean_shift=self.config.acc_bits - self.config.grad_bits),
+                make.update(optimiser, **largest, floor=limits["floor"][1]),
+                *(
+                    make.update(optimiser, mean_shift=0, rate=min(fastest + i, slowest), grid=min(i, limits["grid"][1]))
+                    for i in range(count + 1)
+                ),
+            ]
+            for update in updates:
+                filled = [words for section in abilities.sections for words in make.fill(section)]
+                lessons = [make.learn(rule) for rule in sorted(abilities.rules)]
+                read = read_frames(self.config, abilities)
+                yield Step("saturation", (*filled, *lessons, *read, update, *read))
+
     def refuse(self) -> Iterator[Step]:
         """One frame for each reason to refuse one, between decisions; nothing changes."""
         make = self.maker("refusals")
@@ -196,6 +221,7 @@ class Course:
         yield from self.draw_at_edges()
         yield from self.decide()
         yield from self.learn()
+        yield from self.saturate()
         yield from self.mix()
         yield from self.mix(ragged=True)
         yield from self.cut()

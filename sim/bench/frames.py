@@ -180,8 +180,11 @@ class FrameMaker:
             **({} if rule == "contrastive" else winners),
         )
 
-    def update(self, optimiser: str | None = None) -> Frame:
-        """An update; half of the time with arguments near the usual ones, so that parameters move and do not end."""
+    def update(self, optimiser: str | None = None, **arguments: int) -> Frame:
+        """An update; half of the time with arguments near the usual ones, so that parameters move and do not end.
+
+        ``arguments`` are those that are not random.
+        """
         rng = self.rng
         optimiser = optimiser or rng.choice(sorted(self.abilities.optimisers))
         wild = rng.random() < 0.5
@@ -189,17 +192,17 @@ class FrameMaker:
             name: rng.choice((low, high, rng.randint(low, high))) if wild else max(low, min(high, rng.randint(0, 9)))
             for name, (low, high) in apply_limits(self.config, optimiser).items()
         }
-        return frame(self.config, Command.APPLY, OPTIMISERS[optimiser], **values)
+        return frame(self.config, Command.APPLY, OPTIMISERS[optimiser], **{**values, **arguments})
 
     def clear(self) -> Frame:
         """Forget what was learned."""
         return frame(self.config, Command.CLEAR)
 
-    def load(self, section: Section | None = None) -> Frame:
-        """Any values the device takes into any word; of any memory unless told."""
+    def load(self, section: Section | None = None, place: tuple[int, int] | None = None) -> Frame:
+        """Any values the device takes; into any word of any memory unless told, or at a ``place`` (row, word)."""
         config, rng = self.config, self.rng
         section = rng.choice(self.abilities.sections) if section is None else section
-        row, word = rng.randint(0, config.sources), rng.randrange(config.row_words)
+        row, word = place or (rng.randint(0, config.sources), rng.randrange(config.row_words))
         number = section_format(config, SECTION_NAMES[section])
         low, high = number.low, number.high
         weights = []
@@ -207,6 +210,13 @@ class FrameMaker:
             exists = column < config.neurons and (row == config.sources or bool(config.mask[row, column]))
             weights.append(rng.choice((low, 0, high, rng.randint(low, high))) if exists else 0)
         return frame(config, Command.LOAD, section, row=row, word=word, values=weights)
+
+    def fill(self, section: Section) -> list[Frame]:
+        """Any values, many at the ends of the format, into a whole memory."""
+        config = self.config
+        return [
+            self.load(section, (row, word)) for row in range(config.sources + 1) for word in range(config.row_words)
+        ]
 
     def read(self) -> Frame:
         """Any word of any memory."""
@@ -271,6 +281,8 @@ class FrameMaker:
             changed(lesson, 0, lesson[0] | 0x80 << HEADER_BITS),
             changed(lesson, 1 + modulator_words, config.actions),
             changed(given, 1 + modulator_words, LAST - 1),
+            # Ends with its action.
+            [*lesson[: 1 + modulator_words], lesson[1 + modulator_words] | LAST],
         ]
         for name, optimiser in OPTIMISERS.items():
             if name not in self.abilities.optimisers:
