@@ -42,6 +42,23 @@ OPTIMISERS = {
 }
 
 
+def policies(config: DeviceConfig) -> tuple[str, ...]:
+    """Policies of a device: spikes choose the action from what they have drawn already."""
+    return tuple(name for name in POLICIES if name != "conditional" or not config.spikes)
+
+
+def rules(config: DeviceConfig) -> tuple[str, ...]:
+    """Learning rules of a device."""
+    return tuple(name for name in RULES if name != "conditional" or not config.spikes)
+
+
+def obs_range(config: DeviceConfig) -> tuple[int, int]:
+    """Smallest and largest raw observation; a probability where observations spike."""
+    if config.spikes and config.obs_spikes == "bernoulli":
+        return 0, min(1 << config.obs_frac, config.obs.high)
+    return config.obs.low, config.obs.high
+
+
 @dataclass(frozen=True)
 class Apply:
     """Arguments of ``APPLY``.
@@ -147,8 +164,10 @@ def check_infer(
     batch = obs.shape[0]
     if nonce.shape != (batch,):
         raise SvpgError(f"INFER: nonce has shape {nonce.shape}, expected {(batch,)}")
-    if policy not in POLICIES:
-        raise SvpgError(f"INFER: policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
+    if policy not in policies(config):
+        raise SvpgError(
+            f"INFER: policy {policy!r} is unknown in {config.mode} mode; choose one of {', '.join(policies(config))}"
+        )
     if given is None:
         return obs, nonce, None
     if policy != "conditional":
@@ -157,9 +176,14 @@ def check_infer(
 
 
 def check_learn(
-    config: DeviceConfig, obs: ArrayLike, winners: ArrayLike, modulator: ArrayLike, rule: str
-) -> tuple[Ints, Ints, Ints]:
-    """Observations, winners and modulators of a batch of ``LEARN``, contiguous.
+    config: DeviceConfig,
+    obs: ArrayLike,
+    winners: ArrayLike,
+    modulator: ArrayLike,
+    rule: str,
+    nonce: ArrayLike | None = None,
+) -> tuple[Ints, Ints, Ints, NDArray[np.uint64]]:
+    """Observations, winners, modulators and nonces of a batch of ``LEARN``, contiguous; zeros where there is no nonce.
 
     Raises
     ------
@@ -174,9 +198,18 @@ def check_learn(
         raise SvpgError(f"LEARN: modulator has shape {modulator.shape}, expected {(batch,)}")
     if batch and (modulator.min() < number_format.low or modulator.max() > number_format.high):
         raise SvpgError(f"LEARN: modulators lie outside {number_format.low}..{number_format.high}; saturate them")
-    if rule not in RULES:
-        raise SvpgError(f"LEARN: rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
-    return obs, winners, modulator
+    if rule not in rules(config):
+        raise SvpgError(
+            f"LEARN: rule {rule!r} is unknown in {config.mode} mode; choose one of {', '.join(rules(config))}"
+        )
+    if nonce is None:
+        if config.spikes:
+            raise SvpgError("LEARN: spike mode needs the nonces of the decisions, to draw the same spikes again")
+        nonce = np.zeros(batch, dtype=np.uint64)
+    nonce = np.ascontiguousarray(nonce, dtype=np.uint64)
+    if nonce.shape != (batch,):
+        raise SvpgError(f"LEARN: nonce has shape {nonce.shape}, expected {(batch,)}")
+    return obs, winners, modulator, nonce
 
 
 def check_apply(config: DeviceConfig, arguments: Apply) -> None:
@@ -200,11 +233,12 @@ def check_apply(config: DeviceConfig, arguments: Apply) -> None:
 def check_obs(config: DeviceConfig, obs: ArrayLike) -> Ints:
     """Raw observations of a batch, (B, S)."""
     obs = as_integers("observations", obs)
-    number_format = config.obs
     if obs.ndim != 2 or obs.shape[1] != config.inputs:
         raise SvpgError(f"observations have shape {obs.shape}, expected (batch, {config.inputs})")
-    if obs.size and (obs.min() < number_format.low or obs.max() > number_format.high):
-        raise SvpgError(f"raw observations lie outside {number_format.low}..{number_format.high}")
+    low, high = obs_range(config)
+    if obs.size and (obs.min() < low or obs.max() > high):
+        hint = "; Bernoulli spikes need observations from 0 to 1" if high < config.obs.high else ""
+        raise SvpgError(f"raw observations lie outside {low}..{high}{hint}")
     return obs
 
 

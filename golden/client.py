@@ -262,23 +262,35 @@ class FrameDevice:
 
     # --- LEARN, APPLY --------------------------------------------------------------------------------
     def learn(
-        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, counters: bool = True
+        self,
+        obs: Ints,
+        winners: Ints,
+        modulator: Ints,
+        rule: str,
+        nonce: NDArray[np.uint64] | None = None,
+        counters: bool = True,
     ) -> TimedLearning | None:
         """``LEARN``: as :meth:`golden.device.Device.learn`.
 
         Parameters
         ----------
-        obs, winners, modulator, rule: as there.
+        obs, winners, modulator, rule, nonce: as there.
         counters: ask for them, else None is returned; without, responses are one word each.
 
         Raises
         ------
         SvpgError: wrong shapes or values, or a rule that the device was built without.
         """
-        obs, winners, modulator = check_learn(self.config, obs, winners, modulator, rule)
+        obs, winners, modulator, nonce = check_learn(self.config, obs, winners, modulator, rule, nonce)
         self._must_have("rule", rule, self.rules)
         flags = RULES[rule] | (FLAG_COUNTERS if counters else 0)
-        values = {"modulator": modulator[:, None], "action": winners[:, -1:], "obs": obs, "given": winners[:, :-1]}
+        values = {
+            "nonce": nonce.view(np.int64)[:, None],
+            "modulator": modulator[:, None],
+            "action": winners[:, -1:],
+            "obs": obs,
+            "given": winners[:, :-1],
+        }
         result = self._ask(Command.LEARN, flags, values)
         return TimedLearning(**{name: array[:, 0] for name, array in result.items()}) if counters else None
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from golden.errors import SvpgError
 from golden.fixed import Format
 
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3
 """Version of docs/numerics.md; changes when any output bit of any transaction may change."""
 
 REMOVABLE = {
@@ -31,6 +31,12 @@ REMOVABLE = {
     "sh": frozenset({"sh"}),
 }
 """Connection patterns by what they remove: hidden-hidden, observation-action, hidden-action, observation-hidden."""
+
+MODES = ("rate", "spike")
+"""What a neuron sends: its activity, or spikes that are drawn from it."""
+
+OBS_SPIKES = ("analog", "bernoulli")
+"""Observations in spike mode: held constant, or spikes drawn in every time step."""
 
 STARTS = ("silent", "uniform")
 """Initial activity of a decision: all zero, or uniform within each group."""
@@ -75,6 +81,11 @@ class DeviceConfig:
     grad_bits: batch-mean gradient (acc_frac fraction bits) that enters the update rules.
     moment_bits, moment_frac: second moment of the shift-only RMSprop (unsigned).
     lanes: synapses per row word; does not change a result, only the counted row words.
+    mode: ``rate`` or ``spike``, one of :data:`MODES`. The fields below belong to spike mode, ``iterations``,
+        ``clamp_iterations`` and ``start`` to rate mode.
+    steps: time steps T of a decision.
+    window: time steps R for which a spike acts on the potentials; a power of two.
+    obs_spikes: what the observation neurons send, one of :data:`OBS_SPIKES`.
     """
 
     inputs: int
@@ -100,6 +111,10 @@ class DeviceConfig:
     moment_bits: int = 24
     moment_frac: int = 22
     lanes: int = 64
+    mode: str = "rate"
+    steps: int = 32
+    window: int = 16
+    obs_spikes: str = "analog"
 
     def __post_init__(self) -> None:
         limits = {
@@ -124,6 +139,8 @@ class DeviceConfig:
             "moment_bits": (8, 32),
             "moment_frac": (8, 32),
             "lanes": (1, 1024),
+            "steps": (1, 1024),
+            "window": (1, 64),
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -133,6 +150,16 @@ class DeviceConfig:
             raise SvpgError(f"removed = {self.removed!r} is unknown; choose one of {', '.join(REMOVABLE)}")
         if self.start not in STARTS:
             raise SvpgError(f"start = {self.start!r} is unknown; choose one of {', '.join(STARTS)}")
+        for name, choices in (("mode", MODES), ("obs_spikes", OBS_SPIKES)):
+            if getattr(self, name) not in choices:
+                raise SvpgError(f"{name} = {getattr(self, name)!r} is unknown; choose one of {', '.join(choices)}")
+        if self.window & (self.window - 1) or self.window > 1 << self.activity_frac:
+            most = min(64, 1 << self.activity_frac)
+            raise SvpgError(f"window = {self.window} is not possible; give a power of two up to {most}")
+        if self.window > self.steps:
+            raise SvpgError(f"window = {self.window} exceeds the {self.steps} steps of a decision; lower it")
+        if self.spikes and self.start != "silent":
+            raise SvpgError(f"start = {self.start!r} does not exist in spike mode; leave it silent")
         if self.acc_frac > 2 * self.activity_frac + self.modulator_frac:
             raise SvpgError(
                 f"acc_frac = {self.acc_frac} exceeds the {2 * self.activity_frac + self.modulator_frac} fraction bits "
@@ -146,6 +173,11 @@ class DeviceConfig:
         widest = self.potential_bits + max(0, self.exp_index_bits - self.potential_frac)
         if widest > 62:
             raise SvpgError(f"potentials would need {widest} bits; narrow the formats or shrink the net")
+
+    @property
+    def spikes(self) -> bool:
+        """Whether neurons send spikes."""
+        return self.mode == "spike"
 
     # --- sizes -------------------------------------------------------------------------------------
     @property

@@ -6,12 +6,13 @@ the same as its rows one after the other. docs/numerics.md states the arithmetic
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden import kernels, plasticity
+from golden import kernels, plasticity, spike_learning, spikes
 from golden.arguments import (
     OPTIMISERS,
     POLICIES,
@@ -38,8 +39,8 @@ class Inference:
     ----------
     winners: int64 (B, G+1), index within the group, action last.
     prob_raw: int64 (B, A), action probabilities with ``prob_frac`` fraction bits.
-    q_raw: int64 (B, N), activity with ``activity_frac`` fraction bits.
-    iterations: int64 (B,), softmax passes.
+    q_raw: int64 (B, N), activity with ``activity_frac`` fraction bits; traces in spike mode.
+    iterations: int64 (B,), softmax passes; time steps in spike mode.
     events, row_words: int64 (B,), events that entered the potentials and weight words they read.
     """
 
@@ -93,6 +94,7 @@ class Device:
         self.moment_bias = np.zeros(n, dtype=self.moment.dtype)
         # Scratch of the kernels; the narrower integer adds twice as fast.
         self._potential = np.zeros(n, dtype=np.int32 if config.potential_bits <= 32 else np.int64)
+        self._phase = spikes.new_phase(self._constants)
         self._symmetric = True
         self._no_winners = np.zeros((0, config.groups + 1), dtype=np.int64)
 
@@ -157,60 +159,47 @@ class Device:
             events=np.empty(batch, dtype=np.int64),
             row_words=np.empty(batch, dtype=np.int64),
         )
-        kernels.infer_batch(
-            self._constants,
-            self._potential,
-            self.weight,
-            self.bias,
-            obs,
-            nonce,
-            POLICIES[policy],
-            self._no_winners if given is None else given,
-            given is not None,
-            result.winners,
-            result.prob_raw,
-            result.q_raw,
-            result.iterations,
-            result.events,
-            result.row_words,
-        )
+        network = (self._potential, self.weight, self.bias, obs, nonce, POLICIES[policy])
+        results = (getattr(result, field.name) for field in dataclasses.fields(Inference))
+        if config.spikes:
+            spikes.spike_batch(self._constants, self._phase, *network, *results)
+        else:
+            no_winners = self._no_winners if given is None else given
+            kernels.infer_batch(self._constants, *network, no_winners, given is not None, *results)
         return result
 
     # --- LEARN, APPLY ------------------------------------------------------------------------------
-    def learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> Learning:
+    def learn(
+        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+    ) -> Learning:
         """``LEARN``: add each sample's modulated eligibility to the accumulators, in order.
 
         Parameters
         ----------
         obs: raw observations, integer (B, S).
-        winners: integer (B, G+1); ``contrastive`` reads the action only.
+        winners: integer (B, G+1); ``contrastive`` reads the action only, and so does spike mode.
         modulator: raw M, integer (B,).
-        rule: ``published``, ``conditional`` or ``contrastive`` (docs/learning.md).
+        rule: ``published``, ``conditional`` or ``contrastive`` (docs/learning.md); there is no ``conditional`` in spike
+            mode.
+        nonce: uint64 (B,), of the decisions; spike mode draws the same spikes again.
 
         Raises
         ------
         SvpgError: wrong shapes or values.
         """
-        obs, winners, modulator = check_learn(self.config, obs, winners, modulator, rule)
-        batch = obs.shape[0]
-        counters = Learning(*(np.empty(batch, dtype=np.int64) for _ in range(4)))
-        plasticity.learn_batch(
-            self._constants,
-            self._potential,
-            self.weight,
-            self.bias,
-            self.acc,
-            self.acc_bias[None],
-            obs,
-            winners,
-            modulator,
-            RULES[rule],
-            not self._is_symmetric(),
-            counters.events,
-            counters.row_words,
-            counters.learn_words,
-            counters.iterations,
-        )
+        obs, winners, modulator, nonce = check_learn(self.config, obs, winners, modulator, rule, nonce)
+        counters = Learning(*(np.empty(len(obs), dtype=np.int64) for _ in range(4)))
+        memories = (self._potential, self.weight, self.bias, self.acc, self.acc_bias[None])
+        results = (counters.events, counters.row_words, counters.learn_words, counters.iterations)
+        both, number = not self._is_symmetric(), RULES[rule]
+        if self.config.spikes:
+            c, action = self._constants, winners[:, -1].copy()
+            scaled = kernels.divided(c, c.window_bits)
+            spike_learning.learn_spikes(
+                c, scaled, self._phase, *memories, obs, nonce, action, modulator, number, both, *results
+            )
+        else:
+            plasticity.learn_batch(self._constants, *memories, obs, winners, modulator, number, both, *results)
         return counters
 
     def apply(self, arguments: Apply) -> None:

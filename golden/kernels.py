@@ -61,6 +61,11 @@ class Constants(NamedTuple):
     shift_bias: int
     acc_low: int
     acc_high: int
+    obs_frac: int
+    steps: int
+    window: int
+    window_bits: int
+    bernoulli: int
 
 
 def constants(config: DeviceConfig) -> Constants:
@@ -97,7 +102,18 @@ def constants(config: DeviceConfig) -> Constants:
         shift_bias=product_frac - config.acc_frac,
         acc_low=config.accumulator.low,
         acc_high=config.accumulator.high,
+        obs_frac=config.obs_frac,
+        steps=config.steps,
+        window=config.window,
+        window_bits=config.window.bit_length() - 1,
+        bernoulli=int(config.obs_spikes == "bernoulli"),
     )
+
+
+def divided(c: Constants, bits: int) -> Constants:
+    """Constants with which eligibilities are divided by 2**bits before they are rounded."""
+    shifts = ("shift_recurrent", "shift_obs", "shift_bias")
+    return c._replace(**{name: getattr(c, name) + bits for name in shifts})
 
 
 @inlined

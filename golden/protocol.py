@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, section_format
-from golden.config import CONTRACT_VERSION, REMOVABLE, STARTS, DeviceConfig
+from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, policies, rules, section_format
+from golden.config import CONTRACT_VERSION, MODES, OBS_SPIKES, REMOVABLE, STARTS, DeviceConfig
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint32]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Changes when a frame changes its form."""
 
 WORD_BITS = 16
@@ -149,7 +149,7 @@ def split(value: int, words: int) -> list[int]:
 INFO_HEAD = ("protocol", "contract", "digest", "rules", "optimisers", "softmax_lanes")
 """What ``INFO`` answers before the fields of the configuration, two words each like these."""
 
-INFO_ENUMS = {"removed": tuple(REMOVABLE), "start": STARTS}
+INFO_ENUMS = {"removed": tuple(REMOVABLE), "start": STARTS, "mode": MODES, "obs_spikes": OBS_SPIKES}
 """Fields that are names; ``INFO`` gives their place in these."""
 
 
@@ -193,6 +193,10 @@ class Abilities:
             return 0, 0
         return sum(1 << RULES[name] for name in self.rules), sum(1 << OPTIMISERS[name] for name in self.optimisers)
 
+    def within(self, config: DeviceConfig) -> Abilities:
+        """What a device of a configuration can have of it."""
+        return Abilities(self.rules & frozenset(rules(config)), self.optimisers)
+
 
 EVERYTHING = Abilities()
 """All rules and optimisers."""
@@ -200,7 +204,7 @@ EVERYTHING = Abilities()
 
 def info_values(config: DeviceConfig, softmax_lanes: int, abilities: Abilities = EVERYTHING) -> dict[str, int]:
     """Every value of ``INFO`` in order, each 32 bits unsigned; ``softmax_lanes`` is 0 for the model."""
-    head = (PROTOCOL_VERSION, CONTRACT_VERSION, config.digest, *abilities.masks, softmax_lanes)
+    head = (PROTOCOL_VERSION, CONTRACT_VERSION, config.digest, *abilities.within(config).masks, softmax_lanes)
     fields = {
         name: INFO_ENUMS[name].index(str(value)) if name in INFO_ENUMS else int(value)
         for name, value in config.to_dict().items()
@@ -218,23 +222,23 @@ def parse_header(word: int) -> tuple[int, int]:
     return word & ((1 << HEADER_BITS) - 1), (word & (LAST - 1)) >> HEADER_BITS
 
 
-def flags_exist(command: Command, flags: int, abilities: Abilities = EVERYTHING) -> bool:
+def flags_exist(config: DeviceConfig, command: Command, flags: int, abilities: Abilities = EVERYTHING) -> bool:
     """Whether a command has these flags in a build."""
-    rules, optimisers = abilities.masks
+    known_rules, optimisers = abilities.within(config).masks
     match command:
         case Command.INFO | Command.CLEAR:
             return flags == 0
         case Command.LOAD | Command.READ:
             return flags in abilities.sections
         case Command.LEARN:
-            return flags & ~LEARN_FLAGS == 0 and bool(rules >> (flags & RULE_FLAGS) & 1)
+            return flags & ~LEARN_FLAGS == 0 and bool(known_rules >> (flags & RULE_FLAGS) & 1)
         case Command.APPLY:
             return bool(optimisers >> flags & 1)
         case Command.INFER:
             policy = flags & POLICY_FLAGS
             if flags & FLAG_GIVEN and policy != POLICIES["conditional"]:
                 return False
-            return flags & ~INFER_FLAGS == 0 and policy in POLICIES.values()
+            return flags & ~INFER_FLAGS == 0 and policy in (POLICIES[name] for name in policies(config))
 
 
 # --- the words behind the header ---------------------------------------------------------------------
@@ -294,8 +298,9 @@ def command_fields(config: DeviceConfig, command: Command, flags: int) -> tuple[
         case Command.LOAD:
             return (*address, values_field(config, Section(flags)))
         case Command.LEARN:
-            winners = flags & RULE_FLAGS != RULES["contrastive"]
+            winners = flags & RULE_FLAGS != RULES["contrastive"] and not config.spikes
             return (
+                *((Field("nonce", 1, WORD_BITS * NONCE_WORDS),) if config.spikes else ()),
                 Field("modulator", 1, config.modulator_bits, signed=True),
                 Field("action", 1, WORD_BITS),
                 Field("obs", config.inputs, config.obs_bits, signed=True),

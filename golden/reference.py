@@ -241,7 +241,7 @@ class FloatNetwork:
         With p = v - q: ``e_ij = q_i p_j + p_i q_j`` for i, j < N, ``s p_j`` for observations, ``p_j`` for biases.
         ``q`` and ``v`` (B, N), ``obs`` (B, S), ``modulator`` (B,).
         """
-        return self._outer(q, v - q, obs, modulator)
+        return self.outer(q, v - q, obs, modulator)
 
     def contrastive(self, q: Tensor, clamped: Tensor, obs: Tensor, modulator: Tensor) -> Direction:
         """Correlation with the action clamped minus that without, both by mean field.
@@ -250,7 +250,7 @@ class FloatNetwork:
         ``q`` and ``clamped`` (B, N), ``obs`` (B, S), ``modulator`` (B,).
         """
         # 2 (c_i c_j - q_i q_j) = (c + q)_i (c - q)_j + (c - q)_i (c + q)_j: one product instead of two.
-        return self._outer(clamped + q, clamped - q, obs, modulator)
+        return self.outer(clamped + q, clamped - q, obs, modulator)
 
     def conditional(self, q: Tensor, v: Tensor, action_prob: Tensor, obs: Tensor, modulator: Tensor) -> Direction:
         """Score function of the policy that draws h from q and then the action from P(a | s, h).
@@ -261,9 +261,9 @@ class FloatNetwork:
         """
         h = self.config.hidden
         post = torch.cat((v[:, :h] - q[:, :h], v[:, h:] - action_prob), 1)
-        return self._outer(q, post, obs, modulator, action_trace=v[:, :h])
+        return self.outer(q, post, obs, modulator, action_trace=v[:, :h])
 
-    def _outer(
+    def outer(
         self, trace: Tensor, post: Tensor, obs: Tensor, modulator: Tensor, action_trace: Tensor | None = None
     ) -> Direction:
         """``x + x^T`` with ``x_ij = sum_B M trace_i post_j``, and the feed-forward rows.

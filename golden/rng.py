@@ -24,6 +24,12 @@ STREAM_WINNERS = 0
 STREAM_START = 1
 """Stream of the random start of the weights."""
 
+STREAM_SPIKES = 2
+"""Stream of the spikes of hidden and action groups; :func:`first_draw` tells where a time step's draws begin."""
+
+STREAM_OBS = 3
+"""Stream of the observation neurons' spikes."""
+
 _M32 = 0xFFFFFFFF
 _ROTATIONS = np.array(ROTATIONS, dtype=np.uint64)
 
@@ -51,8 +57,8 @@ def threefry2x32(key0, key1, counter0, counter1):  # type: ignore[no-untyped-def
 
 
 @compiled
-def draw_into(out: NDArray[np.int64], nonce: int, stream: int) -> None:
-    """Fill ``out`` with consecutive 16-bit draws of a nonce and stream.
+def draw_into(out: NDArray[np.int64], nonce: int, stream: int, first: int = 0) -> None:
+    """Fill ``out`` with consecutive 16-bit draws of a nonce and stream from draw ``first`` on, a multiple of 4.
 
     Block b = threefry(key = (nonce low, nonce high), counter = (b, stream)) holds draws 4b to 4b+3, lowest
     half word first: word0[15:0], word0[31:16], word1[15:0], word1[31:16].
@@ -61,7 +67,8 @@ def draw_into(out: NDArray[np.int64], nonce: int, stream: int) -> None:
     shift = np.uint64(16)
     key = np.uint64(nonce)
     for index in range(0, out.size, 4):
-        x0, x1 = threefry2x32(key & np.uint64(_M32), key >> np.uint64(32), np.uint64(index >> 2), np.uint64(stream))
+        block = np.uint64((first + index) >> 2)
+        x0, x1 = threefry2x32(key & np.uint64(_M32), key >> np.uint64(32), block, np.uint64(stream))
         out[index] = np.int64(x0 & half)
         if index + 1 < out.size:
             out[index + 1] = np.int64(x0 >> shift)
@@ -69,6 +76,12 @@ def draw_into(out: NDArray[np.int64], nonce: int, stream: int) -> None:
             out[index + 2] = np.int64(x1 & half)
         if index + 3 < out.size:
             out[index + 3] = np.int64(x1 >> shift)
+
+
+@inlined
+def first_draw(step, count):  # type: ignore[no-untyped-def]
+    """First of the ``count`` draws of a time step: every step begins with a new block."""
+    return step * ((count + DRAWS_PER_BLOCK - 1) // DRAWS_PER_BLOCK * DRAWS_PER_BLOCK)
 
 
 @compiled

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import OPTIMISERS, POLICIES, RULES, Apply, apply_limits, section_format
+from golden.arguments import OPTIMISERS, POLICIES, RULES, Apply, apply_limits, obs_range, section_format
 from golden.config import DeviceConfig
 from golden.device import Device
 from golden.errors import SvpgError
@@ -72,7 +72,7 @@ class FrameServer:
             frame_words(command_fields(config, command, flags))
             for command in abilities.commands
             for flags in range(1 << HEADER_BITS)
-            if flags_exist(command, flags, abilities)
+            if flags_exist(config, command, flags, abilities)
         )
         self._pending = np.zeros(0, dtype=np.uint32)
 
@@ -118,7 +118,7 @@ class FrameServer:
         if code not in self.abilities.commands:
             return refusals(code, np.full(len(frames), Status.COMMAND))
         command = Command(code)
-        if not flags_exist(command, flags, self.abilities):
+        if not flags_exist(self.config, command, flags, self.abilities):
             return refusals(code, np.full(len(frames), Status.FLAGS))
         fields = command_fields(self.config, command, flags)
         arguments = unpack(fields, frames)
@@ -163,7 +163,8 @@ class FrameServer:
             case "word":
                 return values >= config.row_words
             case "obs":
-                return (values < config.obs.low) | (values > config.obs.high)
+                low, high = obs_range(config)
+                return (values < low) | (values > high)
             case "modulator":
                 return (values < config.modulator.low) | (values > config.modulator.high)
             case "given":
@@ -206,7 +207,7 @@ class FrameServer:
                 hardware = {name: np.zeros(len(nonce), dtype=np.int64) for name in HARDWARE_COUNTERS}
                 return {name: values.reshape(len(nonce), -1) for name, values in (vars(result) | hardware).items()}
             case Command.LEARN:
-                # The contrastive rule looks at the action alone.
+                # The contrastive rule and spike mode look at the action alone.
                 hidden = arguments.get(
                     "given", np.zeros((len(arguments["action"]), self.config.groups), dtype=np.int64)
                 )
@@ -215,6 +216,7 @@ class FrameServer:
                     np.hstack([hidden, arguments["action"]]),
                     arguments["modulator"][:, 0],
                     RULE_NAMES[flags & RULE_FLAGS],
+                    arguments["nonce"][:, 0].view(np.uint64) if self.config.spikes else None,
                 )
                 hardware = {name: np.zeros(len(hidden), dtype=np.int64) for name in HARDWARE_COUNTERS}
                 return {name: values[:, None] for name, values in (vars(counters) | hardware).items()}

@@ -10,6 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
 
 from golden.config import DeviceConfig
+from golden.errors import SvpgError
 from golden.protocol import (
     COUNTER_WORDS,
     FLAG_ACTIVITY,
@@ -65,6 +66,8 @@ class Core(wiring.Component):
     """Cycles from the last word of a frame that needs no work to its answer."""
 
     def __init__(self, config: DeviceConfig, options: CoreOptions | None = None) -> None:
+        if config.spikes:
+            raise SvpgError("the hardware has no spike mode yet; use backend golden or float for it")
         self.config, self.options = config, options or CoreOptions()
         self._decision = Decision(config, self.options)
         super().__init__({"commands": In(stream.Signature(WORD)), "responses": Out(stream.Signature(WORD))})

@@ -13,7 +13,7 @@ from golden.config import DeviceConfig
 from golden.parameters import Parameters
 from golden.start import random_start
 from host.backend import Backend, Decision, Update
-from host.seeds import Purpose, nonces
+from host.seeds import Purpose, nonces, nonces_at
 from host.settings import Learning
 
 Array = NDArray[np.float64]
@@ -78,6 +78,7 @@ class Agent:
         self,
         obs: Array,
         winners: NDArray[np.int64],
+        decided: NDArray[np.int64],
         advantage: Array,
         old_probability: Array | None = None,
         clip: float = 0.0,
@@ -88,18 +89,23 @@ class Agent:
         ----------
         obs: (B, S), not yet centred.
         winners: (B, G+1) as they were drawn; the last column holds the actions.
+        decided: (B,), numbers of the decisions, counted as in :meth:`decide` with ``Purpose.ACT``. In spike mode the
+            present policy is asked for with the same random numbers, so that the ratio of both is exact.
         advantage: (B,).
         old_probability: (B,), probability of the action when it was drawn; ``None`` for REINFORCE, whose
             samples come from the present policy.
         clip: half width of PPO's interval.
         """
         learning, obs, action = self.learning, self.prepare(obs), winners[:, -1]
-        zeros = np.zeros(len(obs), np.uint64)
-        if learning.rule == "published":
+        zeros, nonce = np.zeros(len(obs), np.uint64), None
+        if self.config.spikes:
+            nonce = nonces_at(self.seed, Purpose.ACT, decided)
+            decision = self.backend.infer(obs, nonce, "greedy", activity=False)
+        elif learning.rule == "published":
             # The published eligibility needs hidden winners drawn from the present q, not from an older one.
-            nonce = nonces(self.seed, Purpose.REDRAW, self._redraws, len(obs))
+            redraw = nonces(self.seed, Purpose.REDRAW, self._redraws, len(obs))
             self._redraws += len(obs)
-            decision = self.backend.infer(obs, nonce, "sample", activity=False)
+            decision = self.backend.infer(obs, redraw, "sample", activity=False)
             winners = decision.winners.copy()
             winners[:, -1] = action
         elif learning.rule == "conditional":
@@ -112,7 +118,7 @@ class Agent:
         else:
             form = modulators.ppo if learning.modulator == "plain" else modulators.ppo_authors
             modulator = form(policy, action, old_probability, advantage, clip, learning.entropy, self._floor)
-        self.backend.learn(obs, winners, np.clip(modulator, *self._limits), learning.rule)
+        self.backend.learn(obs, winners, np.clip(modulator, *self._limits), learning.rule, nonce)
         self.backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, len(obs)))
         return policy
 

@@ -95,12 +95,17 @@ class Backend(Protocol):
         """
 
     def learn(
-        self, obs: NDArray[np.float64], winners: NDArray[np.int64], modulator: NDArray[np.float64], rule: str
+        self,
+        obs: NDArray[np.float64],
+        winners: NDArray[np.int64],
+        modulator: NDArray[np.float64],
+        rule: str,
+        nonce: NDArray[np.uint64] | None = None,
     ) -> None:
         """Accumulate eligibility times modulator of a batch.
 
         ``obs`` (B, S), ``winners`` (B, G+1) as ``infer`` returned them, ``modulator`` (B,), ``rule`` one of
-        :data:`RULES`.
+        :data:`RULES`; in spike mode ``nonce`` (B,) as well, as ``infer`` was given it.
         """
 
     def apply(self, update: Update) -> None:

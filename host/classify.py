@@ -108,12 +108,13 @@ class OneStep:
         reward = np.where(right, self.classify.right, self.classify.wrong)
         advantage = reward - self._baseline.mean
         self._baseline.update(reward)
+        decided = np.arange(self._steps, self._steps + batch)
         if self.clip is None:
-            self.agent.train(obs, decision.winners, advantage)
+            self.agent.train(obs, decision.winners, decided, advantage)
         else:
             old = decision.action_prob[np.arange(batch), decision.action]
             for _ in range(self.classify.epochs):
-                self.agent.train(obs, decision.winners, advantage, old, self.clip)
+                self.agent.train(obs, decision.winners, decided, advantage, old, self.clip)
         self._steps += batch
         return [Episode(self._steps, float(right.mean()), batch, entropy(decision.action_prob), float("nan"))]
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from golden.config import MODES
 from golden.errors import SvpgError
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -61,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     train = command("train", "train a task into a run folder")
     train.add_argument("task", metavar="TASK", help="task name; svpg info lists them")
     train.add_argument("--backend", help="device (default: golden)")
-    train.add_argument("--mode", choices=("rate", "spike"), help="inference mode (default: rate)")
+    train.add_argument("--mode", choices=MODES, help="inference mode (default: rate)")
     train.add_argument("--algorithm", choices=("ppo", "reinforce"), help="default: the task's")
     train.add_argument("--seed", type=int, help="every random number follows from it (default: 0)")
     train.add_argument("--episodes", type=_positive, help="budget; batches for a classification task")
@@ -86,6 +87,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="another world than the one trained in: pole_length, pole_thickness (inverted-pendulum)",
     )
     play.add_argument("--policy", choices=("greedy", "sample"), default="greedy", help="default: greedy")
+    play.add_argument("--mode", choices=MODES, help="default: the one it was trained in")
+    play.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="network.KEY=VALUE",
+        help="another device than the one it was trained on",
+    )
 
     infer = command("infer", "decide stored observations")
     infer.add_argument("--params", type=Path, required=True, metavar="P.npz", help="parameter file")
@@ -100,7 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="network.KEY=VALUE",
         help="another device than the one the parameters were trained with",
     )
-    infer.add_argument("--mode", choices=("rate", "spike"), default="rate", help="default: rate")
+    infer.add_argument("--mode", choices=MODES, help="default: as trained")
     policies = ("greedy", "sample", "conditional")
     infer.add_argument("--policy", choices=policies, default="sample", help="default: sample")
     infer.add_argument("--seed", type=int, default=0, help="of sampled winners (default: 0)")

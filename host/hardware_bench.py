@@ -26,8 +26,9 @@ from host.tasks import default_algorithm, get_task
 from host.training import train
 from sim.build import CACHE
 from sim.cost import bound
-from sim.device import Pool, core_library, core_pool
+from sim.device import core_library, core_pool
 from sim.model import VerilatedModel
+from sim.pool import Pool
 from sim.speed import amaranth_rate, cocotb_rate
 
 AUTHORS_FORWARD_US = 690.0
@@ -81,7 +82,7 @@ def trained_net(name: str) -> Net:
     task = get_task(task_name)
     algorithm = default_algorithm(task)
     settings = task.defaults("golden", algorithm).override([*assignments, f"training.episodes={episodes}"])
-    config = RunConfig(task_name, "golden", "rate", algorithm, 0, settings)
+    config = RunConfig(task_name, "golden", algorithm, 0, settings)
     path = RUNS / f"{name}-{settings.network.digest:08x}"
     if not (path / "curve.png").is_file():
         train(config, path, resume=path.is_dir())

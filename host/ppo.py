@@ -108,11 +108,13 @@ class ReplayPpo:
         self._loss = self._critic.fit(obs, window["target"][slots], action, self._critic_steps)
         values = self._critic.predict(obs)
         rows = np.arange(len(slots))
+        # The newest transition with each slot.
+        decided = self._steps - 1 - (self._steps - 1 - slots) % ppo.buffer
         advantage = values[rows, action] - (old * values).sum(axis=1)
         if ppo.normalise:
             advantage = standardise(advantage)
         for _ in range(ppo.epochs):
-            self.agent.train(obs, winners, advantage, old[rows, action], ppo.clip)
+            self.agent.train(obs, winners, decided, advantage, old[rows, action], ppo.clip)
 
     def cut(self) -> None:
         """Nothing to do: :meth:`advance` stops between episodes."""
@@ -236,7 +238,8 @@ class RolloutPpo:
             for first in range(0, count, ppo.batch):
                 part = order[first : first + ppo.batch]
                 self._loss = self._critic.fit(flat[part], target[part])
-                self.agent.train(flat[part], flat_winners[part], advantage[part], old[part], ppo.clip)
+                decided = self._steps - count + part
+                self.agent.train(flat[part], flat_winners[part], decided, advantage[part], old[part], ppo.clip)
 
     def state(self) -> State:
         """Agent, critic, generator and counters; call :meth:`cut` first."""

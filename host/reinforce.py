@@ -84,7 +84,8 @@ class EpisodicReinforce:
         advantage = values - self._baseline.mean if self.reinforce.baseline == "running" else values
         if self.reinforce.normalise:
             advantage = advantage / self._baseline.deviation
-        self.agent.train(np.concatenate(obs), np.concatenate(winners), advantage)
+        decided = np.arange(self._steps - len(advantage), self._steps)
+        self.agent.train(np.concatenate(obs), np.concatenate(winners), decided, advantage)
         return finished
 
     def _episode(self, obs_rows: list[Array], winners_rows: list[NDArray[np.int64]], returns: list[Array]) -> Episode:

@@ -32,8 +32,13 @@ class Purpose(enum.IntEnum):
 
 def nonces(seed: int, purpose: Purpose, first: int, count: int) -> NDArray[np.uint64]:
     """Consecutive nonces ``seed | purpose | counter``, uint64 (count,), counters from ``first``."""
+    return nonces_at(seed, purpose, np.arange(first, first + count))
+
+
+def nonces_at(seed: int, purpose: Purpose, counters: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The nonces of some counters (B,)."""
     head = (seed << (PURPOSE_BITS + COUNTER_BITS)) | (int(purpose) << COUNTER_BITS)
-    return np.arange(head + first, head + first + count, dtype=np.uint64)
+    return np.uint64(head) + counters.astype(np.uint64)
 
 
 def environment_seed(seed: int, purpose: Purpose, environment: int, episode: int) -> int:

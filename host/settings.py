@@ -20,7 +20,7 @@ from golden.errors import SvpgError
 from golden.files import write_atomically
 from host.backend import RULES
 
-RUN_FORMAT = 1
+RUN_FORMAT = 2
 """Version of the run folder: settings file, checkpoint and metrics together."""
 
 ALGORITHMS = ("ppo", "reinforce")
@@ -275,7 +275,6 @@ class RunConfig:
     ----------
     task: name in :data:`host.tasks.TASKS`.
     backend: name in :data:`host.backends.registry.BACKENDS`.
-    mode: ``rate`` or ``spike`` inference.
     algorithm: one of :data:`ALGORITHMS`.
     seed: 0 … 2**24 - 1.
     settings: all sections.
@@ -283,7 +282,6 @@ class RunConfig:
 
     task: str
     backend: str
-    mode: str
     algorithm: str
     seed: int
     settings: Settings
@@ -294,11 +292,16 @@ class RunConfig:
         if self.algorithm not in ALGORITHMS:
             raise SvpgError(f"algorithm {self.algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}")
 
+    @property
+    def mode(self) -> str:
+        """``rate`` or ``spike``."""
+        return self.settings.network.mode
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the TOML file."""
         table = {
             "format": RUN_FORMAT,
-            **{name: getattr(self, name) for name in ("task", "backend", "mode", "algorithm", "seed")},
+            **{name: getattr(self, name) for name in ("task", "backend", "algorithm", "seed")},
             **self.settings.to_dict(),
         }
         write_atomically(path, lambda stream: tomli_w.dump(table, stream))
@@ -325,11 +328,16 @@ class RunConfig:
                 f"{path.parent}: run folder of format {version}, this program reads format {RUN_FORMAT}; train anew"
             )
         head: dict[str, Any] = {}
-        for name, kind in (("task", str), ("backend", str), ("mode", str), ("algorithm", str), ("seed", int)):
+        for name, kind in (("task", str), ("backend", str), ("algorithm", str), ("seed", int)):
             head[name] = data.pop(name, None)
             if type(head[name]) is not kind:
                 raise SvpgError(f"{path}: key {name} is missing or not of type {kind.__name__}; restore the file")
         return cls(settings=Settings.from_dict(data, str(path)), **head)
+
+
+def in_mode(mode: str | None, assignments: Iterable[str]) -> list[str]:
+    """Assignments, and the one that ``--mode`` stands for."""
+    return [*([] if mode is None else [f"network.mode={mode}"]), *assignments]
 
 
 def override_sections(sections: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:

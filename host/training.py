@@ -115,7 +115,7 @@ class Trainer:
             )
         self.config, self.training = config, settings.training
         learning = settings.learning
-        backend = backend or make_backend(config.backend, network, config.mode, (learning.rule, learning.optimiser))
+        backend = backend or make_backend(config.backend, network, (learning.rule, learning.optimiser))
         # On empty accumulators an update changes nothing but refuses rates that the backend cannot apply.
         backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, batch=1))
         self.agent = Agent(backend, learning, config.seed)

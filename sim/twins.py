@@ -13,9 +13,9 @@ from golden.client import FrameDevice, TimedInference
 from golden.device import Device, Inference, Ints, Learning
 from golden.errors import SvpgError
 from golden.protocol import section_names
-from sim.device import Pool
 from sim.lesson import COUNTED, LearningCase, Learns, Lessons, memories_of
 from sim.lockstep import first_difference
+from sim.pool import Pool
 
 
 class LearningDivergenceError(Exception):

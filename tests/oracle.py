@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from golden.config import DeviceConfig
 
@@ -307,6 +307,130 @@ class Oracle:
             winners[self.G] = terms[self.G].pick(draw(nonce, self.G, 0))
         return Inferred(winners=winners, prob=terms[self.G].activities(self.fields["prob_frac"]), q=q, **counters)
 
+    # --- spikes ------------------------------------------------------------------------------------
+    def _seen(self, s: Sequence[int], nonce: int, step: int) -> Vector:
+        """Observations as the network sees them before a step, in units of 2**-(obs_frac + window bits)."""
+        window = self.fields["window"]
+        if self.fields["obs_spikes"] == "analog":
+            return [x * window for x in s]
+        count = [0] * self.S
+        for observed in range(step, step + window):
+            for i in self._bernoulli(s, nonce, observed):
+                count[i] += 1
+        return [x << self.fields["obs_frac"] for x in count]
+
+    def _bernoulli(self, s: Sequence[int], nonce: int, step: int) -> set[int]:
+        """Observation neurons that spike in an observation step."""
+        frac = self.fields["obs_frac"]
+        bits = 8 if frac <= 8 else 16
+        places = [i for i in range(self.S) if s[i]]
+        per_block = 64 // bits
+        spiking = set()
+        for k, i in enumerate(places):
+            block = step * -(-len(places) // per_block) + k // per_block
+            x0, x1 = threefry((nonce & 0xFFFFFFFF, nonce >> 32), (block, 3))
+            drawn = ((x1 << 32 | x0) >> (bits * (k % per_block))) & ((1 << bits) - 1)
+            if drawn < s[i] << (bits - frac):
+                spiking.add(i)
+        return spiking
+
+    def _traces(self, fired: Sequence[Vector], groups: range, trace: Vector) -> Vector:
+        """Traces after some steps, of some groups; the others keep theirs."""
+        window = self.fields["window"]
+        new = list(trace)
+        if not fired:
+            return new
+        for g in groups:
+            # The first spike stands for those before it.
+            recent = [fired[max(t, 0)][g] for t in range(len(fired) - window, len(fired))]
+            for index, j in enumerate(self.members(g)):
+                new[j] = recent.count(index) * (1 << self.F) // window
+        return new
+
+    def _spike(self, s: Vector, trace: Vector, nonce: int, step: int, groups: range) -> tuple[list[Softmax], Vector]:
+        """Softmax of some groups in a step, and their spikes."""
+        u = self.spike_potentials(s, trace)
+        first = step * 4 * -(-(self.G + 1) // 4)
+        terms = [self.group_softmax(u, g) for g in groups]
+        return terms, [term.pick(draw(nonce, first + g, 2)) for g, term in zip(groups, terms, strict=True)]
+
+    def spike_potentials(self, seen: Sequence[int], trace: Sequence[int]) -> Vector:
+        """u of observations in the units of :meth:`_seen`; the window's division is exact."""
+        shift = self.D - self.fields["obs_frac"]
+        u = self.potentials([0] * self.S, trace)
+        for value, row in zip(seen, self.weight[self.N :], strict=True):
+            if value:
+                exact = value << shift
+                assert exact % self.fields["window"] == 0
+                for j in range(self.N):
+                    u[j] += exact // self.fields["window"] * row[j]
+        return u
+
+    def _shown(self, old: Sequence[int], new: Sequence[int], counters: dict[str, int]) -> None:
+        """Count the events of observations that are seen otherwise than before."""
+        for i in range(self.S):
+            if old[i] != new[i] and self.span_words(self.N + i):
+                counters["events"] += 1
+                counters["row_words"] += len(self.span_words(self.N + i))
+
+    def _free_steps(
+        self, s: Sequence[int], nonce: int, counters: dict[str, int]
+    ) -> Iterator[tuple[Vector, list[Softmax], Vector, list[Vector]]]:
+        """Each step: traces, softmax, what is seen, all spikes so far; events are counted as the next one begins."""
+        everyone, trace, seen, fired = range(self.G + 1), [0] * self.N, [0] * self.S, []
+        for step in range(self.fields["steps"]):
+            after, view = self._traces(fired, everyone, trace), self._seen(s, nonce, step)
+            self._move(counters, trace, after)
+            self._shown(seen, view, counters)
+            trace, seen = after, view
+            terms, spikes = self._spike(seen, trace, nonce, step, everyone)
+            fired.append(spikes)
+            yield trace, terms, seen, fired
+
+    def infer_spikes(self, s: Sequence[int], nonce: int, policy: str) -> Inferred:
+        """INFER in spike mode."""
+        steps, window, frac = self.fields["steps"], self.fields["window"], self.fields["prob_frac"]
+        counters = {"iterations": steps, "events": 0, "row_words": 0}
+        total = [0] * self.A
+        for step, (trace, terms, _, fired) in enumerate(self._free_steps(s, nonce, counters)):
+            if step >= steps - window:
+                total = [a + b for a, b in zip(total, terms[self.G].activities(frac), strict=True)]
+            q, spikes = trace, fired[-1]
+        prob = [(2 * value + window) // (2 * window) if window > 1 else value for value in total]
+        if policy == "greedy":
+            action = prob.index(max(prob))
+        else:
+            action = Softmax(prob, sum(prob), 0, 0).pick(draw(nonce, self.G, 0))
+        return Inferred(winners=[*spikes[: self.G], action], prob=prob, q=q, **counters)
+
+    def learn_spikes(self, s: Sequence[int], action: int, modulator: int, rule: str, nonce: int) -> Learned:
+        """LEARN in spike mode."""
+        steps, window = self.fields["steps"], self.fields["window"]
+        counters = {"iterations": steps, "events": 0, "row_words": 0}
+        words, everyone, hidden = 0, range(self.G + 1), range(self.G)
+        for step, (trace, terms, last_seen, fired) in enumerate(self._free_steps(s, nonce, counters)):
+            seen = last_seen
+            if rule == "published" and step >= steps - window:
+                q = [value for term in terms for value in term.activities(self.F)]
+                v = self._one_hot(q, [*fired[-1][: self.G], action], everyone)
+                change = [a - b for a, b in zip(v, q, strict=True)]
+                words += self._accumulate(s, trace, change, trace, trace, 1, modulator, window.bit_length() - 1)
+        free = self._traces(fired, everyone, trace)
+        self._move(counters, trace, free)
+        if rule == "contrastive":
+            trace = self._one_hot(free, [0] * self.G + [action], range(self.G, self.G + 1))
+            self._move(counters, free, trace)
+            for step in range(steps, steps + window):
+                counters["iterations"] += 1
+                _, spikes = self._spike(seen, trace, nonce, step - window, hidden)
+                fired.append(spikes)
+                after = self._traces(fired, hidden, trace)
+                self._move(counters, trace, after)
+                trace = after
+            change = [c - f for c, f in zip(trace, free, strict=True)]
+            words = self._accumulate(s, free, change, trace, trace, 2, modulator)
+        return Learned(learn_words=words, **counters)
+
     # --- learning ----------------------------------------------------------------------------------
     def learn(self, s: Sequence[int], winners: Sequence[int], modulator: int, rule: str) -> Learned:
         """LEARN."""
@@ -347,12 +471,13 @@ class Oracle:
         cross: Vector,
         factor: int,
         modulator: int,
+        more: int = 0,
     ) -> int:
-        """Add one sample's eligibility to the accumulators; returns the learn words."""
+        """Add one sample's eligibility, divided by 2**more, to the accumulators; returns the learn words."""
         if modulator == 0 or not any(change):
             return 0
         f = self.fields
-        bits, frac = f["acc_bits"], f["modulator_frac"] - f["acc_frac"]
+        bits, frac = f["acc_bits"], f["modulator_frac"] - f["acc_frac"] + more
         shift = 2 * self.F + frac
 
         def amount(i: int, j: int) -> int:

@@ -118,7 +118,10 @@ class Pair:
         """Compares every field of the response; returns the winners."""
         result = self.golden.infer(obs, nonce, policy, given)
         for b, row in enumerate(obs.tolist()):
-            expected = self.oracle.infer(row, int(nonce[b]), policy, None if given is None else given[b].tolist())
+            if self.config.spikes:
+                expected = self.oracle.infer_spikes(row, int(nonce[b]), policy)
+            else:
+                expected = self.oracle.infer(row, int(nonce[b]), policy, None if given is None else given[b].tolist())
             assert {
                 "winners": result.winners[b].tolist(),
                 "prob": result.prob_raw[b].tolist(),
@@ -130,11 +133,20 @@ class Pair:
         return result.winners
 
     def learn(
-        self, obs: NDArray[np.int64], winners: NDArray[np.int64], modulator: NDArray[np.int64], rule: str
+        self,
+        obs: NDArray[np.int64],
+        winners: NDArray[np.int64],
+        modulator: NDArray[np.int64],
+        rule: str,
+        nonce: NDArray[np.uint64] | None = None,
     ) -> None:
-        counters = self.golden.learn(obs, winners, modulator, rule)
+        counters = self.golden.learn(obs, winners, modulator, rule, nonce)
         for b, row in enumerate(obs.tolist()):
-            expected = self.oracle.learn(row, winners[b].tolist(), int(modulator[b]), rule)
+            if nonce is None:
+                expected = self.oracle.learn(row, winners[b].tolist(), int(modulator[b]), rule)
+            else:
+                action = int(winners[b, -1])
+                expected = self.oracle.learn_spikes(row, action, int(modulator[b]), rule, int(nonce[b]))
             assert {name: values[b] for name, values in vars(counters).items()} == dataclasses.asdict(expected)
 
     def apply(self, arguments: Apply) -> None:

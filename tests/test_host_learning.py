@@ -16,7 +16,7 @@ from golden.config import DeviceConfig
 from golden.errors import SvpgError
 from golden.start import random_start
 from host.agent import Agent, initial_parameters
-from host.backends.registry import make_backend
+from host.backends.registry import check_backend, make_backend
 from host.critic import MlpCritic
 from host.learner import discount, generalised_advantage, pack_generator, standardise, unpack_generator
 from host.plots import smoothed
@@ -224,12 +224,12 @@ def test_unknown_names_say_what_there_is() -> None:
     with pytest.raises(SvpgError, match="choose one of float, golden"):
         make_backend("gpu", CONFIG)
     with pytest.raises(SvpgError, match="no 'morse' mode"):
-        make_backend("golden", CONFIG, "morse")
+        check_backend("golden", "morse")
 
 
 @pytest.mark.slow
 def test_the_pendulum_is_solved_on_golden(tmp_path: Path) -> None:
     task = get_task("inverted-pendulum")
-    config = RunConfig(task.name, "golden", "rate", "ppo", 2, task.defaults("golden", "ppo"))
+    config = RunConfig(task.name, "golden", "ppo", 2, task.defaults("golden", "ppo"))
     result = train(config, tmp_path / "run")
     assert result.solved and result.best_validation >= 195.0

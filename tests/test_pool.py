@@ -13,7 +13,7 @@ from golden.config import DeviceConfig
 from golden.device import Device
 from golden.server import FrameServer
 from sim import device as shared
-from sim.device import Pool, largest_growth
+from sim.pool import Pool, largest_growth
 from tests.test_golden_oracle import fill, fill_matrix, random_winners
 
 CONFIG = DeviceConfig(inputs=4, groups=2, group_size=3, actions=2, lanes=7)

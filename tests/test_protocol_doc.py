@@ -111,7 +111,7 @@ def test_a_command_takes_exactly_the_flags_listed(command: Command) -> None:
         Command.APPLY: set(OPTIMISERS.values()),
         Command.CLEAR: {0},
     }[command]
-    assert {flags for flags in range(1 << HEADER_BITS) if flags_exist(command, flags)} == allowed
+    assert {flags for flags in range(1 << HEADER_BITS) if flags_exist(CONFIG, command, flags)} == allowed
 
 
 def named_flags(command: Command, flags: int) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def flag_rows() -> list[tuple[str, str, int]]:
     return [(of, name.strip("`"), int(value)) for of, name, value, _ in table("flags")]
 
 
-EVERY_FRAME = [(command, flags) for command in Command for flags in range(256) if flags_exist(command, flags)]
+EVERY_FRAME = [(command, flags) for command in Command for flags in range(256) if flags_exist(CONFIG, command, flags)]
 
 
 @pytest.mark.parametrize(("command", "flags"), EVERY_FRAME)

@@ -103,13 +103,20 @@ class DeviceBackend(abc.ABC):
         """``INFER``; ``q_raw`` may be of shape (B, 0) without ``activity``."""
 
     def learn(
-        self, obs: NDArray[np.float64], winners: NDArray[np.int64], modulator: NDArray[np.float64], rule: str
+        self,
+        obs: NDArray[np.float64],
+        winners: NDArray[np.int64],
+        modulator: NDArray[np.float64],
+        rule: str,
+        nonce: NDArray[np.uint64] | None = None,
     ) -> None:
         """A batch of ``LEARN`` transactions."""
-        self._learn(self.config.obs.quantise(obs), winners, self.config.modulator.saturate(modulator), rule)
+        self._learn(self.config.obs.quantise(obs), winners, self.config.modulator.saturate(modulator), rule, nonce)
 
     @abc.abstractmethod
-    def _learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> None:
+    def _learn(
+        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+    ) -> None:
         """``LEARN``."""
 
     def apply(self, update: Update) -> None:

@@ -9,12 +9,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from golden.arguments import check_obs, policies, rules
 from golden.config import DRAW_BITS, DeviceConfig
 from golden.errors import SvpgError
+from golden.kernels import constants
 from golden.parameters import Parameters
 from golden.reference import OPTIMISERS, Direction, FloatNetwork, Optimisers
-from golden.rng import STREAM_WINNERS, draws
-from host.backend import POLICIES, RULES, Decision, Update
+from golden.rng import STREAM_SPIKES, STREAM_WINNERS, draws, first_draw
+from golden.spike_reference import RESPONSES, SpikingNetwork
+from golden.spikes import observation_spikes
+from host.backend import Decision, Update
 
 STREAM_NOISE = 1 << 16
 """Stream of the optional noise; devices have none."""
@@ -36,20 +40,35 @@ class FloatBackend:
     noise: standard deviation of normal noise on activity and observation in every pass of ``infer``, as the
         published code has it (0.02). Each row's noise is a function of its nonce; ``learn`` settles without.
     dtype: floating point type.
+    response: of a synapse to a spike, one of :data:`golden.spike_reference.RESPONSES`; devices have the first.
 
     Raises
     ------
-    SvpgError: ``noise`` is negative or not finite.
+    SvpgError: ``noise`` is negative or not finite, or set in spike mode, which has none.
     """
 
     name = "float"
 
-    def __init__(self, config: DeviceConfig, noise: float = 0.0, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        config: DeviceConfig,
+        noise: float = 0.0,
+        dtype: torch.dtype = torch.float32,
+        response: str = RESPONSES[0],
+    ) -> None:
+        if noise and config.spikes:
+            raise SvpgError(f"noise = {noise} does not exist in spike mode; set it to 0")
         if not (np.isfinite(noise) and noise >= 0):
             raise SvpgError(f"noise = {noise} is not a standard deviation; give 0 or a positive number")
         self.config = config
         self.noise = noise
         self._network = FloatNetwork(config, dtype)
+        self._spiking = SpikingNetwork(self._network, response)
+        self._constants = constants(config)
+        # Neurons of each group, and the number of its first.
+        self._first = torch.tensor(config.group_start[:-1])
+        group = np.repeat(np.arange(config.groups + 1), np.diff(config.group_start))
+        self._members = torch.tensor(group == np.arange(config.groups + 1)[:, None], dtype=dtype)
         self._optimisers = Optimisers(self._network)
         self._acc = Direction(torch.zeros_like(self._network.weight), torch.zeros_like(self._network.bias))
 
@@ -101,8 +120,9 @@ class FloatBackend:
         nonce = np.asarray(nonce)
         if nonce.shape != (batch,) or nonce.dtype != np.uint64:
             raise SvpgError(f"nonce has shape {nonce.shape} and type {nonce.dtype}, expected ({batch},) and uint64")
-        if policy not in POLICIES:
-            raise SvpgError(f"policy {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
+        if policy not in policies(self.config):
+            known = ", ".join(policies(self.config))
+            raise SvpgError(f"policy {policy!r} is unknown in {self.config.mode} mode; choose one of {known}")
         if winners is not None and policy != "conditional":
             raise SvpgError(f"hidden winners can be given with policy 'conditional' only, not {policy!r}")
         start = None
@@ -110,6 +130,10 @@ class FloatBackend:
             if q0.shape != (batch, self.config.neurons) or not np.isfinite(q0).all():
                 raise SvpgError(f"q0 has shape {q0.shape}, expected {(batch, self.config.neurons)}, all finite")
             start = self._tensor(q0)
+        if self.config.spikes:
+            if start is not None:
+                raise SvpgError("q0 sets the initial activity, and spike mode begins without any; leave it out")
+            return self._spike(s, nonce, policy)
         network, h = self._network, self.config.hidden
         with torch.inference_mode():
             drive = network.drive(s)
@@ -133,8 +157,33 @@ class FloatBackend:
             counters={},
         )
 
+    def _spike(self, s: Tensor, nonce: NDArray[np.uint64], policy: str) -> Decision:
+        """A decision in spike mode."""
+        network, config = self._network, self.config
+        with torch.inference_mode():
+            free = self._spiking.free(self._seen(s, nonce), self._spike_draws(nonce))
+            prob = self._spiking.policy(free)
+            winners = (free.spikes[-1].unsqueeze(1) * self._members).argmax(-1) - self._first
+            if policy == "greedy":
+                winners[:, -1] = prob.argmax(-1)
+            else:
+                uniforms = self._uniforms(nonce, config.groups + 1, STREAM_WINNERS)
+                winners[:, -1] = network.draw(prob, uniforms[:, -1])
+        return Decision(
+            winners=winners.numpy(),
+            action_prob=prob.double().numpy(),
+            q=free.trace[-2].double().numpy(),
+            iterations=np.full(len(s), config.steps, dtype=np.int64),
+            counters={},
+        )
+
     def learn(
-        self, obs: NDArray[np.float64], winners: NDArray[np.int64], modulator: NDArray[np.float64], rule: str
+        self,
+        obs: NDArray[np.float64],
+        winners: NDArray[np.int64],
+        modulator: NDArray[np.float64],
+        rule: str,
+        nonce: NDArray[np.uint64] | None = None,
     ) -> None:
         """Accumulate eligibility times modulator; see :meth:`host.backend.Backend.learn`.
 
@@ -142,8 +191,11 @@ class FloatBackend:
         ------
         SvpgError: wrong shape, values that are not finite, winners out of range, or unknown rule.
         """
-        if rule not in RULES:
-            raise SvpgError(f"rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
+        if rule not in rules(self.config):
+            known = ", ".join(rules(self.config))
+            raise SvpgError(f"rule {rule!r} is unknown in {self.config.mode} mode; choose one of {known}")
+        if self.config.spikes and nonce is None:
+            raise SvpgError("LEARN: spike mode needs the nonces of the decisions, to draw the same spikes again")
         s = self._observations(obs)
         m = np.asarray(modulator, dtype=np.float64)
         if m.shape != (len(s),):
@@ -152,9 +204,24 @@ class FloatBackend:
             raise SvpgError(f"modulator: {int((~np.isfinite(m)).sum())} of {m.size} values are not finite numbers")
         chosen = self._winners(winners, len(s), hidden_only=False)
         with torch.no_grad():
-            total = self._network.direction(rule, s, chosen, self._tensor(m))
+            if nonce is not None and self.config.spikes:
+                total = self._learn_spikes(rule, s, nonce, chosen[:, -1], self._tensor(m))
+            else:
+                total = self._network.direction(rule, s, chosen, self._tensor(m))
             self._acc.weight.add_(total.weight)
             self._acc.bias.add_(total.bias)
+
+    def _learn_spikes(
+        self, rule: str, s: Tensor, nonce: NDArray[np.uint64], action: Tensor, modulator: Tensor
+    ) -> Direction:
+        spiking, seen, draws = self._spiking, self._seen(s, nonce), self._spike_draws(nonce)
+        free = spiking.free(seen, draws)
+        if rule == "published":
+            return spiking.published(free, action, s, modulator)
+        last = seen if seen.dim() == 2 else seen[-1]
+        return spiking.contrastive(
+            free, spiking.clamped(last, free, draws[-self.config.window :], action), s, modulator
+        )
 
     def apply(self, update: Update) -> None:
         """Divide the accumulators by ``update.batch``, once, step the optimiser, clear the accumulators.
@@ -222,6 +289,23 @@ class FloatBackend:
     def _uniforms(self, nonce: NDArray[np.uint64], count: int, stream: int) -> Tensor:
         """Uniform numbers in (0, 1), (B, count): the centres of the generator's 2**16 steps."""
         return self._tensor((draws(nonce, count, stream) + 0.5) / (1 << DRAW_BITS))
+
+    def _spike_draws(self, nonce: NDArray[np.uint64]) -> Tensor:
+        """Uniform numbers of the spikes, (steps, B, G+1)."""
+        steps, groups = self.config.steps, self.config.groups + 1
+        each = first_draw(1, groups)
+        uniforms = self._uniforms(nonce, steps * each, STREAM_SPIKES).reshape(-1, steps, each)
+        return uniforms[:, :, :groups].transpose(0, 1)
+
+    def _seen(self, s: Tensor, nonce: NDArray[np.uint64]) -> Tensor:
+        """What the network sees of observations (B, S): themselves, or their windowed spikes, (steps, B, S)."""
+        config = self.config
+        if config.obs_spikes == "analog":
+            return s
+        raw = check_obs(config, config.obs.quantise(s.double().numpy()))
+        spikes = observation_spikes(self._constants, raw, nonce, config.window + config.steps - 1)
+        total = np.cumsum(np.concatenate([np.zeros_like(spikes[:1]), spikes]), axis=0)
+        return self._tensor((total[config.window :] - total[: -config.window]) / config.window)
 
     def _noise(self, nonce: NDArray[np.uint64]) -> Tensor:
         """Normal noise (iterations, B, P) by the inverse of the normal distribution, row by row from the nonces."""

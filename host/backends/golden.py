@@ -24,5 +24,7 @@ class GoldenBackend(DeviceBackend):
     ) -> Inference:
         return self.device.infer(obs, nonce, policy, winners)
 
-    def _learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> None:
-        self.device.learn(obs, winners, modulator, rule)
+    def _learn(
+        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+    ) -> None:
+        self.device.learn(obs, winners, modulator, rule, nonce)

@@ -79,7 +79,12 @@ class MlpBackend:
         return Decision(chosen, prob, q, np.ones(batch, dtype=np.int64), {})
 
     def learn(
-        self, obs: NDArray[np.float64], winners: NDArray[np.int64], modulator: NDArray[np.float64], rule: str
+        self,
+        obs: NDArray[np.float64],
+        winners: NDArray[np.int64],
+        modulator: NDArray[np.float64],
+        rule: str,
+        nonce: NDArray[np.uint64] | None = None,
     ) -> None:
         """Backpropagate ``sum(M * ln pi(a|s))``."""
         log_policy = torch.log_softmax(self._model(torch.as_tensor(obs, dtype=torch.float32)), dim=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
-from golden.config import DeviceConfig
+from golden.config import MODES, DeviceConfig
 from golden.errors import SvpgError
 from host.backend import Backend
 
@@ -37,14 +37,14 @@ BACKENDS = {
     "float": Entry(
         "host.backends.float",
         "FloatBackend",
-        modes=("rate",),
+        modes=MODES,
         optimisers=("sgd", "rmsprop", "adam"),
         title="floating-point reference (PyTorch)",
     ),
     "golden": Entry(
         "host.backends.golden",
         "GoldenBackend",
-        modes=("rate",),
+        modes=MODES,
         optimisers=("sgd", "rmsprop", "sign"),
         title="bit-exact integer model of the device",
         exact=True,
@@ -80,7 +80,7 @@ def check_backend(name: str, mode: str = "rate", optimiser: str | None = None) -
         )
 
 
-def make_backend(name: str, config: DeviceConfig, mode: str = "rate", learns: tuple[str, str] | None = None) -> Backend:
+def make_backend(name: str, config: DeviceConfig, learns: tuple[str, str] | None = None) -> Backend:
     """A new backend with all parameters zero.
 
     Parameters
@@ -89,9 +89,9 @@ def make_backend(name: str, config: DeviceConfig, mode: str = "rate", learns: tu
 
     Raises
     ------
-    SvpgError: unknown name, or a mode the backend does not have.
+    SvpgError: unknown name, or the backend does not have the configuration's mode.
     """
-    check_backend(name, mode)
+    check_backend(name, config.mode)
     entry = BACKENDS[name]
     make = getattr(importlib.import_module(entry.module), entry.attribute)
     backend: Backend = make(config, learns=learns) if entry.builds else make(config)

@@ -49,5 +49,7 @@ class RtlBackend(DeviceBackend):
     ) -> Inference:
         return self._pool.infer(obs, nonce, policy, winners, activity)
 
-    def _learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> None:
-        self._pool.learn(obs, winners, modulator, rule, counters=False)
+    def _learn(
+        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+    ) -> None:
+        self._pool.learn(obs, winners, modulator, rule, nonce, counters=False)

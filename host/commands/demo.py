@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> Report:
     A demo that was interrupted goes on; one that is done is played again.
     """
     task = get_task("inverted-pendulum")
-    config = RunConfig(task.name, "golden", "rate", "ppo", arguments.seed, task.defaults("golden", "ppo"))
+    config = RunConfig(task.name, "golden", "ppo", arguments.seed, task.defaults("golden", "ppo"))
     config = extended(config, arguments.episodes)
     path: Path = arguments.run
     there = RunFolder(path).config_file.exists()

@@ -15,10 +15,10 @@ from golden.errors import SvpgError
 from golden.files import write_atomically
 from golden.parameters import Parameters
 from host.agent import Agent
-from host.backends.registry import check_backend, make_backend
+from host.backends.registry import make_backend
 from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.seeds import Purpose, nonces
-from host.settings import Settings
+from host.settings import Settings, in_mode
 
 
 def run(arguments: argparse.Namespace) -> Report:
@@ -26,12 +26,11 @@ def run(arguments: argparse.Namespace) -> Report:
     from host.backends.float import FloatBackend
 
     check_seed(arguments.seed)
-    check_backend(arguments.backend, arguments.mode)
     check_writable(arguments.out)
     parameters = Parameters.load(arguments.params)
     obs, start = _observations(arguments.obs, parameters)
-    config = _device_for(parameters, arguments.assignments, arguments.iterations)
-    backend = make_backend(arguments.backend, config, arguments.mode)
+    config = _device_for(parameters, arguments.mode, arguments.assignments, arguments.iterations)
+    backend = make_backend(arguments.backend, config)
     agent = Agent(backend, seed=arguments.seed)
     agent.load(parameters)
     nonce = nonces(arguments.seed, Purpose.PLAY, 0, len(obs))
@@ -63,7 +62,9 @@ def run(arguments: argparse.Namespace) -> Report:
     return Report(data, two_columns(data))
 
 
-def _device_for(parameters: Parameters, assignments: list[str], iterations: int | None) -> DeviceConfig:
+def _device_for(
+    parameters: Parameters, mode: str | None, assignments: list[str], iterations: int | None
+) -> DeviceConfig:
     """The device that the file names, else the default one of its sizes; then the command's changes."""
     config = parameters.device or DeviceConfig(
         inputs=parameters.inputs,
@@ -74,7 +75,7 @@ def _device_for(parameters: Parameters, assignments: list[str], iterations: int 
     for assignment in assignments:
         if not assignment.startswith("network."):
             raise SvpgError(f"--set {assignment}: infer takes network.KEY=VALUE only")
-    config = Settings(network=config).override(assignments).network
+    config = Settings(network=config).override(in_mode(mode, assignments)).network
     return config if iterations is None else config.replace(iterations=iterations)
 
 

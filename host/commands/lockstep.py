@@ -83,7 +83,7 @@ def _learn(arguments: argparse.Namespace) -> Report:
         config = dataclasses.replace(config, backend="golden", settings=subject.settings)
     else:
         algorithm = default_algorithm(subject.task)
-        config = RunConfig(subject.task.name, "golden", "rate", algorithm, arguments.seed, subject.settings)
+        config = RunConfig(subject.task.name, "golden", algorithm, arguments.seed, subject.settings)
     compared = compare_learning(config, subject.options, arguments.samples)
     data: dict[str, Any] = {
         "task": subject.task.name,

@@ -14,7 +14,7 @@ from host.backends.registry import check_backend, make_backend
 from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.run import RunFolder
 from host.seeds import Purpose
-from host.settings import RunConfig
+from host.settings import RunConfig, in_mode
 from host.tasks import Task, get_task
 
 
@@ -24,12 +24,15 @@ def run(arguments: argparse.Namespace) -> Report:
     folder, config = RunFolder.open(arguments.run)
     task = get_task(config.task)
     backend = arguments.backend or config.backend
-    check_backend(backend, config.mode)
+    if not all(text.startswith("network.") for text in arguments.assignments):
+        raise SvpgError("--set: play takes network.KEY=VALUE only")
+    network = config.settings.override(in_mode(arguments.mode, arguments.assignments)).network
+    check_backend(backend, network.mode)
     parameters = folder.parameters()
     task.check(parameters, str(folder.path))
     if arguments.gif is not None:
         check_writable(arguments.gif)
-    agent = Agent(make_backend(backend, config.settings.network, config.mode), seed=arguments.seed)
+    agent = Agent(make_backend(backend, network), seed=arguments.seed)
     agent.load(parameters)
     variation = task.variation(arguments.environment)
     if task.environment is None:

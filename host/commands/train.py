@@ -10,7 +10,7 @@ from golden.errors import SvpgError
 from host.backends.registry import check_backend, get_entry
 from host.commands.report import Report
 from host.run import RunFolder
-from host.settings import RunConfig
+from host.settings import RunConfig, in_mode
 from host.tasks import Task, default_algorithm, get_task
 from host.training import extended
 from host.training import train as train_run
@@ -26,10 +26,9 @@ def run(arguments: argparse.Namespace) -> Report:
         config = _resumed(arguments, task, path)
     else:
         algorithm = arguments.algorithm or default_algorithm(task)
-        mode = arguments.mode or "rate"
-        check_backend(backend, mode)
-        settings = task.defaults(backend, algorithm).override(arguments.assignments)
-        config = RunConfig(task.name, backend, mode, algorithm, seed, settings)
+        settings = task.defaults(backend, algorithm).override(in_mode(arguments.mode, arguments.assignments))
+        check_backend(backend, settings.network.mode)
+        config = RunConfig(task.name, backend, algorithm, seed, settings)
     result = train_run(extended(config, arguments.episodes), path, arguments.resume)
     data = {
         "run": str(path),

@@ -52,7 +52,7 @@ def train_case(task: str, backend: str, seed: int, assignments: list[str], episo
     from host.training import extended, train
 
     settings = get_task(task).defaults(backend, "ppo").override(assignments)
-    config = extended(RunConfig(task, backend, "rate", "ppo", seed, settings), episodes)
+    config = extended(RunConfig(task, backend, "ppo", seed, settings), episodes)
     with tempfile.TemporaryDirectory() as parent:
         path = Path(parent) / "run"
         began = time.process_time()

@@ -139,7 +139,7 @@ def pendulum_inference_case(seed: int, episodes: int | None) -> dict[str, Any]:
 
     task = get_task("inverted-pendulum")
     settings = task.defaults("golden", "ppo")
-    config = extended(RunConfig(task.name, "golden", "rate", "ppo", seed, settings), episodes)
+    config = extended(RunConfig(task.name, "golden", "ppo", seed, settings), episodes)
     with tempfile.TemporaryDirectory() as parent:
         path = Path(parent) / "run"
         train(config, str(path))

@@ -1,0 +1,252 @@
+"""Spiking inference of the device, one sample at a time, as compiled integer loops (docs/numerics.md, "Spikes").
+
+In every time step each group emits one spike. The trace of a neuron, the share of its spikes in the last ``window``
+steps, takes the place that the activity has in rate mode: a spike that enters or leaves the window is a move, hence an
+event of one fixed value.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.compiled import compiled, inlined
+from golden.kernels import (
+    ACTION,
+    HIDDEN,
+    OBSERVATION,
+    POLICY_GREEDY,
+    Constants,
+    Ints,
+    add_event,
+    draw_winner,
+    exponentials,
+    feed_forward,
+    normalise,
+    reciprocal,
+)
+from golden.rng import STREAM_OBS, STREAM_SPIKES, STREAM_WINNERS, draw_into, first_draw, threefry2x32
+
+OBS_DRAW_BITS = 8
+"""Random bits per spike of an observation neuron; 16 where observations have more fraction bits."""
+
+BLOCK_BITS = 64
+
+
+class Phase(NamedTuple):
+    """What a phase works on.
+
+    Parameters
+    ----------
+    trace: (N,), traces with ``activity_frac`` fraction bits.
+    history: (window, G+1), the winners of the last steps, step t in row t modulo the window.
+    winners: (G+1,), of the present step.
+    terms, totals: (N,), (G+1,), of its softmax.
+    draws: (G+1,), its random numbers.
+    policy: (A,), sum of the action probabilities of the last ``window`` steps.
+    count: events and row words.
+    """
+
+    trace: Ints
+    history: Ints
+    winners: Ints
+    terms: Ints
+    totals: Ints
+    draws: Ints
+    policy: Ints
+    count: Ints
+
+
+def new_phase(c: Constants) -> Phase:
+    """Room for a phase."""
+    groups, actions = c.groups + 1, c.neurons - c.hidden
+    sizes = (c.neurons, (c.window, groups), groups, c.neurons, groups, groups, actions, 2)
+    return Phase(*(np.zeros(size, dtype=np.int64) for size in sizes))
+
+
+class Shown(NamedTuple):
+    """The observation neurons that are not silent.
+
+    Parameters
+    ----------
+    neuron, value: (n,), their numbers and raw observations.
+    spike: (n,), whether they spike in the present step; Bernoulli observations only.
+    recent: (n,), their spikes in the window as bits, the newest lowest.
+    """
+
+    neuron: Ints
+    value: Ints
+    spike: Ints
+    recent: NDArray[np.uint64]
+
+
+@inlined
+def shown(obs):  # type: ignore[no-untyped-def]
+    """:class:`Shown` of observations (S,)."""
+    neuron = np.flatnonzero(obs)
+    return Shown(neuron, obs[neuron], np.zeros_like(neuron), np.zeros(neuron.size, dtype=np.uint64))
+
+
+@compiled
+def spike_observations(c, shown, nonce, step):  # type: ignore[no-untyped-def]
+    """Bernoulli spikes of the observations.
+
+    ``step`` counts from the first one of the window that is filled before the decision begins.
+    """
+    bits = OBS_DRAW_BITS if c.obs_frac <= OBS_DRAW_BITS else 2 * OBS_DRAW_BITS
+    per_block = BLOCK_BITS // bits
+    key = np.uint64(nonce)
+    first = step * ((shown.neuron.size + per_block - 1) // per_block)
+    x0 = x1 = np.uint64(0)
+    for k in range(shown.neuron.size):
+        place = k % per_block
+        if place == 0:
+            counter = np.uint64(first + k // per_block)
+            x0, x1 = threefry2x32(key & np.uint64(0xFFFFFFFF), key >> np.uint64(32), counter, np.uint64(STREAM_OBS))
+        word = x0 if 2 * place < per_block else x1
+        draw = np.int64(word >> np.uint64(place % (per_block // 2) * bits)) & ((1 << bits) - 1)
+        shown.spike[k] = draw < shown.value[k] << (bits - c.obs_frac)
+
+
+@compiled
+def begin(c, weight, bias, obs, nonce, potential, phase, shown):  # type: ignore[no-untyped-def]
+    """Biases and observations enter the potentials; Bernoulli observations have been spiking for a whole window."""
+    if not c.bernoulli:
+        feed_forward(c, weight, bias, obs, potential, phase.trace, phase.trace, phase.count)
+        return
+    for j in range(c.neurons):
+        potential[j] = np.int64(bias[j]) << c.drive_frac
+        phase.trace[j] = 0
+    phase.count[:] = 0
+    spikes = np.zeros_like(shown.spike)
+    for step in range(c.window):
+        spike_observations(c, shown, nonce, step)
+        for k in range(spikes.size):
+            spikes[k] += shown.spike[k]
+            shown.recent[k] = shown.recent[k] << np.uint64(1) | np.uint64(shown.spike[k])
+    low, high = c.spans[OBSERVATION]
+    for k in range(spikes.size if low < high else 0):
+        if spikes[k]:
+            amount = spikes[k] << (c.drive_frac - c.window_bits)
+            add_event(potential, weight, c.neurons + shown.neuron[k], amount, low, high)
+            phase.count[0] += 1
+            phase.count[1] += c.span_words[OBSERVATION]
+
+
+@inlined
+def shift_trace(c, weight, potential, phase, neuron, spikes):  # type: ignore[no-untyped-def]
+    """So many spikes of a neuron enter the window, or leave it: an event."""
+    amount = spikes << (c.activity_frac - c.window_bits)
+    phase.trace[neuron] += amount
+    kind = HIDDEN if neuron < c.hidden else ACTION
+    low, high = c.spans[kind]
+    if low < high:
+        add_event(potential, weight, neuron, (2 * amount) << c.activity_shift, low, high)
+        phase.count[0] += 1
+        phase.count[1] += c.span_words[kind]
+
+
+@compiled
+def fire(c, potential, nonce, step, groups, phase):  # type: ignore[no-untyped-def]
+    """One spike from each of the first ``groups`` groups, drawn from the softmax of the potentials."""
+    draw_into(phase.draws, nonce, STREAM_SPIKES, first_draw(step, c.groups + 1))
+    for group in range(groups):
+        low, high = c.group_start[group], c.group_start[group + 1]
+        phase.totals[group] = exponentials(c, potential, low, high, phase.terms)
+        phase.winners[group] = draw_winner(phase.terms, low, high, phase.totals[group], phase.draws[group]) - low
+
+
+@compiled
+def enter(c, weight, potential, step, groups, phase):  # type: ignore[no-untyped-def]
+    """The spikes of a step enter the windows of the first ``groups`` groups, those that are too old leave.
+
+    The very first spike of a group counts as if it had been sent throughout the window before.
+    """
+    slot = step % c.window
+    for group in range(groups):
+        first, old, new = c.group_start[group], phase.history[slot, group], phase.winners[group]
+        if step == 0:
+            phase.history[:, group] = new
+            shift_trace(c, weight, potential, phase, first + new, c.window)
+        elif old != new:
+            phase.history[slot, group] = new
+            shift_trace(c, weight, potential, phase, first + old, -1)
+            shift_trace(c, weight, potential, phase, first + new, 1)
+
+
+@compiled
+def enter_observations(c, weight, nonce, potential, step, phase, shown):  # type: ignore[no-untyped-def]
+    """The same for Bernoulli observations."""
+    low, high = c.spans[OBSERVATION]
+    if not c.bernoulli or low == high:
+        return
+    spike_observations(c, shown, nonce, c.window + step)
+    unit = np.int64(1) << (c.drive_frac - c.window_bits)
+    for k in range(shown.neuron.size):
+        change = shown.spike[k] - np.int64(shown.recent[k] >> np.uint64(c.window - 1) & np.uint64(1))
+        shown.recent[k] = shown.recent[k] << np.uint64(1) | np.uint64(shown.spike[k])
+        if change != 0:
+            add_event(potential, weight, c.neurons + shown.neuron[k], change * unit, low, high)
+            phase.count[0] += 1
+            phase.count[1] += c.span_words[OBSERVATION]
+
+
+@compiled
+def observation_spikes(c, obs, nonce, steps):  # type: ignore[no-untyped-def]
+    """Bernoulli spikes of raw observations (B, S) in the first steps, the window before the decision included.
+
+    Returns int64 (steps, B, S).
+    """
+    spikes = np.zeros((steps, *obs.shape), dtype=np.int64)
+    for b in range(obs.shape[0]):
+        seen = shown(obs[b])
+        for step in range(steps):
+            spike_observations(c, seen, nonce[b], step)
+            for k in range(seen.neuron.size):
+                spikes[step, b, seen.neuron[k]] = seen.spike[k]
+    return spikes
+
+
+@inlined
+def add_policy(c, phase):  # type: ignore[no-untyped-def]
+    """Add the action probabilities of the present step to those of the last ones."""
+    r, exponent = reciprocal(c, phase.totals[c.groups])
+    for a in range(phase.policy.size):
+        phase.policy[a] += normalise(phase.terms[c.hidden + a], r, exponent, c.prob_frac)
+
+
+@compiled
+def spike_batch(  # type: ignore[no-untyped-def]
+    c, phase, potential, weight, bias, obs, nonce, policy,
+    winners, prob, q_out, steps_out, events_out, words_out,
+):  # fmt: skip
+    """``INFER`` in spike mode for every row; see :meth:`golden.device.Device.infer`."""
+    half = np.int64(1) << c.window_bits >> 1
+    for b in range(obs.shape[0]):
+        seen = shown(obs[b])
+        begin(c, weight, bias, obs[b], nonce[b], potential, phase, seen)
+        phase.policy[:] = 0
+        for step in range(c.steps):
+            fire(c, potential, nonce[b], step, c.groups + 1, phase)
+            if step >= c.steps - c.window:
+                add_policy(c, phase)
+            if step < c.steps - 1:
+                enter(c, weight, potential, step, c.groups + 1, phase)
+                enter_observations(c, weight, nonce[b], potential, step, phase, seen)
+        for group in range(c.groups):
+            winners[b, group] = phase.winners[group]
+        for a in range(phase.policy.size):
+            prob[b, a] = (phase.policy[a] + half) >> c.window_bits
+        if policy == POLICY_GREEDY:
+            winners[b, c.groups] = np.argmax(prob[b])
+        else:
+            draw_into(phase.draws, nonce[b], STREAM_WINNERS)
+            total = prob[b].sum()
+            winners[b, c.groups] = draw_winner(prob[b], 0, phase.policy.size, total, phase.draws[c.groups])
+        for j in range(c.neurons):
+            q_out[b, j] = phase.trace[j]
+        steps_out[b] = c.steps
+        events_out[b] = phase.count[0]
+        words_out[b] = phase.count[1]
