@@ -78,6 +78,10 @@ def build_parser() -> argparse.ArgumentParser:
     play.add_argument("--episodes", type=_positive, default=10, help="default: 10; classification has one")
     play.add_argument("--seed", type=int, default=0, help="starts of the episodes (default: 0)")
     play.add_argument("--gif", type=Path, metavar="FILE", help="draw the first episode")
+    play.add_argument("--raster", type=Path, metavar="FILE", help="draw the spikes of the first decision (spike mode)")
+    play.add_argument(
+        "--raster-group", type=int, metavar="N", help="group whose potentials --raster draws (default: the actions)"
+    )
     play.add_argument(
         "--env",
         dest="environment",
