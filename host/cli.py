@@ -38,6 +38,7 @@ _positive.__name__ = "positive integer"
 
 
 def _add_build_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mode", choices=MODES, help="default: as trained; rate for a task")
     parser.add_argument(
         "--set",
         dest="assignments",
@@ -141,6 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     bench = command("bench", "measure speed")
     bench.add_argument("selection", nargs="*", metavar="NAME", help="benchmarks (default: all)")
+    bench.add_argument("--mode", choices=MODES, help="those of one inference mode alone")
     bench.add_argument("--quick", action="store_true", help="shorter and less exact")
 
     study = command("study", "regenerate a table and picture of docs/results")
