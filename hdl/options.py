@@ -30,6 +30,8 @@ class CoreOptions:
     ----------
     softmax_lanes: neurons per cycle of scan, softmax, mover, sampler and traces; at most the lanes of a row word.
     rounds_per_cycle: of the random generator; 1, 2, 4 or 20.
+    pipelined: a generator with a stage for every round instead, which has a block of draws in every cycle; spike mode
+        only.
     in_logic: make the two multiplications per group, reciprocal and draw, of adders, which saves two multipliers.
     rules, optimisers: what the build learns with, names with commas between; none of either: it does not learn.
     products: multipliers per lane when it learns; with 1 instead of 2, a row that has changed takes two cycles a word.
@@ -41,6 +43,7 @@ class CoreOptions:
 
     softmax_lanes: int = 4
     rounds_per_cycle: int = 1
+    pipelined: bool = False
     in_logic: bool = False
     rules: str = ""
     optimisers: str = ""
@@ -93,9 +96,12 @@ class CoreOptions:
         return dataclasses.replace(build, softmax_lanes=min(left, config.lanes, MOST_SOFTMAX_LANES))
 
     def multipliers(self, config: DeviceConfig) -> int:
-        """Multipliers of a build: of the lanes of the engine and of the softmax, and those per group and per row."""
+        """Multipliers of a build: of the lanes of the engine and of the softmax, and those per group and per row.
+
+        In spike mode the lanes have some for learning only.
+        """
         per_group = 0 if self.in_logic else MULTIPLICATIONS_PER_GROUP
-        lanes = config.lanes * (self.products if self.learns else 1)
+        lanes = config.lanes * (self.products if self.learns else 0 if config.spikes else 1)
         return lanes + self.softmax_lanes + per_group + (MULTIPLICATIONS_PER_ROW if self.learns else 0)
 
 
