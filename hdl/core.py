@@ -67,7 +67,7 @@ class Core(wiring.Component):
     """Cycles from the last word of a frame that needs no work to its answer."""
 
     def __init__(self, config: DeviceConfig, options: CoreOptions | None = None) -> None:
-        self.config, self.options = config, options or CoreOptions()
+        self.config, self.options = config, options or CoreOptions.usual(config)
         self._decision = (SpikeDecision if config.spikes else Decision)(config, self.options)
         super().__init__({"commands": In(stream.Signature(WORD)), "responses": Out(stream.Signature(WORD))})
 

@@ -62,6 +62,11 @@ class CoreOptions:
         if self.products not in (1, 2):
             raise SvpgError(f"core.products = {self.products} is not possible; give 1 or 2")
 
+    @classmethod
+    def usual(cls, config: DeviceConfig, **options: Any) -> CoreOptions:
+        """The build for a device of which no more is said: spikes need so many draws that it pays to pipeline them."""
+        return cls(**{"pipelined": config.spikes, **options})
+
     @property
     def abilities(self) -> Abilities:
         """What the build learns with."""
@@ -84,7 +89,7 @@ class CoreOptions:
         ------
         SvpgError: the lanes of a row word leave none for the softmax.
         """
-        build = cls(softmax_lanes=1, in_logic=True, **options)
+        build = cls.usual(config, softmax_lanes=1, in_logic=True, **options)
         left = multipliers - build.multipliers(config) + 1
         if left < 1:
             raise SvpgError(

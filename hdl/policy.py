@@ -19,6 +19,11 @@ def policy_beat(config: DeviceConfig, lanes: int) -> data.StructLayout:
     return data.StructLayout({"probability": probability, "last": 1, "first": 1, "final": 1})
 
 
+def policy_latency(config: DeviceConfig) -> int:
+    """Cycles from the last beat of a window to the first beat of means."""
+    return config.actions + 1
+
+
 class PolicyMean(wiring.Component):
     """Mean of the action probabilities over a window, as if they were terms of a softmax.
 
@@ -45,9 +50,13 @@ class PolicyMean(wiring.Component):
 
     def __init__(self, config: DeviceConfig, *, lanes: int) -> None:
         self.config, self.lanes = config, lanes
-        self.latency = config.actions + 1
         beats = stream.Signature(policy_beat(config, lanes), always_ready=True)
         super().__init__({"beats": In(beats), "means": Out(stream.Signature(softmax_beat(config, lanes)))})
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last beat of a window to the first beat of means."""
+        return policy_latency(self.config)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

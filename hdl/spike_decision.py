@@ -102,7 +102,7 @@ class SpikeDecision(wiring.Component):
         step, passes = Signal(range(config.steps + 1)), Signal(WORD_BITS)
         cycles = Signal(COUNTER_BITS)
         is_final = step == config.steps - 1
-        in_window = step >= config.steps - config.window
+        in_window = step >= config.steps - config.window if config.steps > config.window else C(1)
         # What is at work: biases, observations that are held constant, the request of the first potentials; the spikes
         # of a step; the action.
         biasing, spiking, acting = (Signal(name=name) for name in ("biasing", "spiking", "acting"))
