@@ -158,6 +158,9 @@ class DeviceConfig:
             raise SvpgError(f"window = {self.window} is not possible; give a power of two up to {most}")
         if self.window > self.steps:
             raise SvpgError(f"window = {self.window} exceeds the {self.steps} steps of a decision; lower it")
+        if self.spikes and self.prob_frac > EXP_FRAC:
+            # The mean policy of the last steps is drawn from as the terms of a softmax are.
+            raise SvpgError(f"prob_frac = {self.prob_frac} is not possible in spike mode; give {EXP_FRAC} at most")
         if self.spikes and self.start != "silent":
             raise SvpgError(f"start = {self.start!r} does not exist in spike mode; leave it silent")
         if self.acc_frac > 2 * self.activity_frac + self.modulator_frac:

@@ -52,7 +52,7 @@ BACKENDS = {
     "rtl": Entry(
         "host.backends.rtl",
         "RtlBackend",
-        modes=("rate",),
+        modes=MODES,
         optimisers=("sgd", "rmsprop", "sign"),
         title="the hardware, simulated by Verilator",
         builds=True,

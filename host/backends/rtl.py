@@ -36,7 +36,7 @@ class RtlBackend(DeviceBackend):
         self, config: DeviceConfig, learns: tuple[str, str] | None = None, options: CoreOptions | None = None
     ) -> None:
         if options is None:
-            options = CoreOptions()
+            options = CoreOptions.usual(config)
             if learns:
                 rule, optimiser = learns
                 options = options.learning([rule], [optimiser])
