@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from golden.arguments import obs_range, policies, rules
 from golden.client import FrameDevice
-from golden.config import OBS_SPIKES, DeviceConfig
+from golden.config import EXP_FRAC, OBS_SPIKES, DeviceConfig
 from golden.device import Device
 from golden.errors import SvpgError
 from golden.kernels import constants
@@ -34,6 +34,7 @@ def spiking(draw: st.DrawFn) -> DeviceConfig:
     return config.replace(
         mode="spike",
         start="silent",
+        prob_frac=min(config.prob_frac, EXP_FRAC),
         window=window,
         steps=window + draw(st.integers(0, 12)),
         obs_spikes=draw(st.sampled_from(OBS_SPIKES)),
@@ -306,6 +307,7 @@ def test_frames_carry_spike_mode(config: DeviceConfig) -> None:
         ({"window": 12}, "window = 12 is not possible; give a power of two up to 64"),
         ({"window": 32, "activity_frac": 4, "steps": 32}, "give a power of two up to 16"),
         ({"window": 64}, "window = 64 exceeds the 20 steps"),
+        ({"prob_frac": 16}, "prob_frac = 16 is not possible in spike mode; give 15 at most"),
         ({"start": "uniform"}, "does not exist in spike mode; leave it silent"),
     ],
 )

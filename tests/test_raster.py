@@ -9,16 +9,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from golden.client import FrameDevice
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
 from golden.parameters import Parameters, to_octaves
 from golden.raster import Course, device_course, float_course, in_nats, traces
+from golden.server import FrameServer
 from golden.spike_reference import RESPONSES
 from golden.start import random_start
 from host.agent import Agent
 from host.backends.float import FloatBackend
 from host.backends.golden import GoldenBackend
+from host.backends.rtl import RtlBackend
 from host.raster import check_raster, decide, raster_figure, save_raster
+from sim.pool import Pool
 from tests.oracle import Oracle, draw
 
 CONFIG = DeviceConfig(inputs=5, groups=3, group_size=4, actions=3, mode="spike", steps=20, window=8)
@@ -138,6 +142,19 @@ def test_the_picture_shows_every_spike_and_the_group_asked_for(make: type) -> No
     assert len(trace.lines) == 1 + 4
     *_, actions = (axes.get_ylabel() for axes in raster_figure(decided, "a title").axes[:2])
     assert actions == "potentials of\nactions, nats"
+
+
+def test_hardware_gives_the_picture_of_golden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "host.backends.rtl.core_pool", lambda config, *_, **__: Pool([FrameDevice(config, FrameServer(config))])
+    )
+    found = []
+    for make in (GoldenBackend, RtlBackend):
+        agent = Agent(make(CONFIG), seed=4)
+        agent.load(parameters(CONFIG))
+        found.append(decide(agent, observations(CONFIG)[0], "sample"))
+    golden, hardware = (vars(decided.course) for decided in found)
+    assert all(np.array_equal(values, hardware[name]) for name, values in golden.items())
 
 
 def _segments(lines: object) -> list[list[tuple[float, float]]]:
