@@ -228,6 +228,13 @@ def observation_spikes(c, obs, nonce, steps):  # type: ignore[no-untyped-def]
     return spikes
 
 
+def windowed_observations(c: Constants, obs: Ints, nonce: NDArray[np.uint64]) -> Ints:
+    """Bernoulli spikes in the window before each step of raw observations (B, S), int64 (steps, B, S)."""
+    spikes = observation_spikes(c, obs, nonce, c.window + c.steps - 1)
+    total = np.cumsum(np.concatenate([np.zeros_like(spikes[:1]), spikes]), axis=0)
+    return total[c.window :] - total[: -c.window]
+
+
 @inlined
 def add_policy(c, phase):  # type: ignore[no-untyped-def]
     """Add the action probabilities of the present step to those of the last ones."""

@@ -20,7 +20,6 @@ from golden.parameters import Parameters, from_octaves
 from golden.server import FrameServer
 from golden.spike_reference import response
 from golden.spikes import observation_spikes
-from hdl.core import Core
 from host.backend import Update
 from host.backends.float import FloatBackend
 from host.backends.golden import GoldenBackend
@@ -328,8 +327,6 @@ def test_arguments_that_do_not_exist() -> None:
         device.infer(obs - 256, nonce)
     with pytest.raises(SvpgError, match=r"noise = 0\.1 does not exist in spike mode"):
         FloatBackend(CONFIG, noise=0.1)
-    with pytest.raises(SvpgError, match="the hardware has no spike mode yet"):
-        Core(CONFIG)
 
 
 def test_the_double_exponential_weighs_ages() -> None:

@@ -304,7 +304,7 @@ def test_episodes_follow_from_the_seed(
         (["lockstep"], "needs a run folder or a task"),
         (["lockstep", "chess"], "chess: neither a run folder nor a task; the tasks are inverted-pendulum"),
         (["lockstep", "cartpole", "--waves", "w.fst"], "give it with --replay"),
-        (["lockstep", "cartpole", "--replay", "none.npz"], "leave the run, task and settings out"),
+        (["lockstep", "cartpole", "--replay", "none.npz"], "leave the run, task, mode and settings out"),
         (["lockstep", "--replay", "none.npz"], "none.npz: no such file"),
         (["lockstep", "cartpole", "--decisions", "0"], "invalid positive integer"),
         (["lockstep", "cartpole", "--set", "learning.rate=1"], "unknown section learning"),
