@@ -66,7 +66,10 @@ def spike_bound(config: DeviceConfig, options: CoreOptions, row_words: int) -> i
     row_words: of the decision, as golden counts them.
     """
     known = spike_latencies(config, options)
-    return known.start + config.row_words + row_words + (config.steps - 1) * known.turn + known.end
+    steps = (config.steps - 1) * known.turn
+    # Spikes of observations enter while the network waits for those of its groups.
+    work = max(row_words, steps) if config.obs_spikes == "bernoulli" else row_words + steps
+    return known.start + config.row_words + work + known.end
 
 
 def spike_ceiling(config: DeviceConfig, options: CoreOptions, row_words: int, policy: str = "sample") -> int:
