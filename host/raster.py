@@ -25,7 +25,7 @@ from host.seeds import Purpose, nonces
 FORMATS = (".png", ".svg", ".pdf")
 
 HIDDEN, ACTION, BAND, ACTION_BAND, LINE = "#243b53", "#d94801", "#eef2f7", "#fdeedd", "#8a94a0"
-COLOURS = ("#d94801", "#08519c", "#238b45", "#6a51a3", "#c51b8a", "#636363", "#1c9099", "#b8860b", "#7a0177", "#4d4d4d")
+COLOURS = ("#08519c", "#238b45", "#6a51a3", "#c51b8a", "#636363", "#1c9099", "#b8860b", "#7a0177", "#8c510a", "#66a61e")
 STROKES = 140.0
 """Width of all strokes of a row together, in points."""
 
@@ -168,7 +168,7 @@ def _draw_group(potential: Axes, trace: Axes, decided: Decided, group: int) -> N
     for index, neuron in enumerate(range(first, last)):
         chosen = acts and index == decided.action
         # The chosen action keeps the colour it has above.
-        colour = COLOURS[0] if chosen else COLOURS[1 + (index % (len(COLOURS) - 1))]
+        colour = ACTION if chosen else COLOURS[index % len(COLOURS)]
         style: dict[str, Any] = {"color": colour, "linewidth": 2.2 if chosen else 1.2, "zorder": 4 if chosen else 3}
         label = f"{'action' if acts else 'neuron'} {index}"
         potential.plot(steps, course.potential[:, neuron], label=label, **style)
