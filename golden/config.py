@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from golden.errors import SvpgError
 from golden.fixed import Format
+from golden.modes import MODES
 
 CONTRACT_VERSION = 3
 """Version of docs/numerics.md; changes when any output bit of any transaction may change."""
@@ -31,9 +32,6 @@ REMOVABLE = {
     "sh": frozenset({"sh"}),
 }
 """Connection patterns by what they remove: hidden-hidden, observation-action, hidden-action, observation-hidden."""
-
-MODES = ("rate", "spike")
-"""What a neuron sends: its activity, or spikes that are drawn from it."""
 
 OBS_SPIKES = ("analog", "bernoulli")
 """Observations in spike mode: held constant, or spikes drawn in every time step."""

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from golden.config import MODES
 from golden.errors import SvpgError
+from golden.modes import MODES
 from host import bench
 from host.cli import main
 from host.hardware_bench import AUTHORS_FORWARD_US, AUTHORS_SPIKES_US

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from golden import client, kernels
 from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply, obs_range, section_format
 from golden.client import FrameDevice
-from golden.config import MODES, REMOVABLE, DeviceConfig
+from golden.config import REMOVABLE, DeviceConfig
 from golden.device import Device
 from golden.errors import SvpgError
+from golden.modes import MODES
 from golden.protocol import (
     COUNTERS,
     FLAG_ACTIVITY,

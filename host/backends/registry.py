@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
-from golden.config import MODES, DeviceConfig
+from golden.config import DeviceConfig
 from golden.errors import SvpgError
+from golden.modes import MODES
 from host.backend import Backend
 
 
