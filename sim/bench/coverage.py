@@ -86,8 +86,8 @@ class Coverage:
             yield f"LOAD {kind} row"
         for policy in policies(self.config):
             yield f"policy {policy}"
-        yield from ("activity asked for", "activity not asked for")
         yield from ("spikes asked for", "spikes not asked for") if self.config.spikes else ("winners given",)
+        yield from ("activity asked for", "activity not asked for")
         yield "no observation"
         if self.config.spans[OBSERVATION, 0] < self.config.spans[OBSERVATION, 1]:
             yield "every observation"
