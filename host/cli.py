@@ -156,7 +156,8 @@ def build_parser() -> argparse.ArgumentParser:
     mutate = command("mutate", "check that the regression of the core notices faults in its gates")
     mutate.add_argument("--mutants", type=_positive, default=150, metavar="N", help="per device (default: 150)")
     mutate.add_argument("--seed", type=int, default=0, help="of their choice (default: 0)")
-    mutate.add_argument("--device", action="append", choices=("wide", "pendulum", "learning"), help="default: all")
+    mutated = ("wide", "pendulum", "learning", "spiking", "spike-learning")
+    mutate.add_argument("--device", action="append", choices=mutated, help="default: all")
     mutate.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")
 
     coverage = command("coverage", "report what of the core's Verilog its regression touches")

@@ -11,17 +11,25 @@ from tqdm import tqdm
 from golden.errors import SvpgError
 from golden.files import write_atomically
 from host.commands.report import Report, check_seed
-from sim.bench.course import LEARNING, PENDULUM, WIDE
+from sim.bench.course import LEARNING, PENDULUM, SPIKE_LEARNING, SPIKING, WIDE
 from sim.mutation import Result, check, explained
 from sim.mutation_report import SUMMARY, read_notes, report, summary_rows, table
 
-COURSES = {"wide": WIDE, "pendulum": PENDULUM, "learning": LEARNING}
+COURSES = {
+    "wide": WIDE,
+    "pendulum": PENDULUM,
+    "learning": LEARNING,
+    "spiking": SPIKING,
+    "spike-learning": SPIKE_LEARNING,
+}
 """Devices whose cores are mutated."""
 
 DEVICES = {
     "wide": "a small device with rows of several words, values of two words, odd sizes and a uniform start",
     "pendulum": "the pendulum's device, its trained net included",
     "learning": "the small device with all rules and optimisers",
+    "spiking": "the small device in spike mode",
+    "spike-learning": "a small device in spike mode whose observations spike, with both rules and all optimisers",
 }
 """What they are."""
 
