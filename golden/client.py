@@ -30,6 +30,7 @@ from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
     FLAG_GIVEN,
+    FLAG_SPIKES,
     INFO_ENUMS,
     INFO_HEAD,
     LAST,
@@ -55,7 +56,7 @@ from golden.protocol import (
 WORDS_AT_ONCE = 1 << 20
 """Batches go over the link in parts of about so many words, either way."""
 
-ROWS_OF_RESULT = ("winners", "prob_raw", "q_raw")
+ROWS_OF_RESULT = ("winners", "prob_raw", "q_raw", "spikes")
 """Results of ``INFER`` that are more than one value per decision."""
 
 
@@ -91,6 +92,7 @@ class TimedInference(Inference):
     Attributes
     ----------
     q_raw: of shape (B, 0) if the activity was not asked for.
+    spikes: of shape (B, 0, G+1) if they were not asked for.
     cycles: int64 (B,), clock cycles from the last word of the command to the result, transfers apart.
     stalls: int64 (B,), cycles of those in which a row word waited and none was read.
     """
@@ -239,6 +241,7 @@ class FrameDevice:
         policy: str = "sample",
         given: Ints | None = None,
         activity: bool = True,
+        spikes: bool = False,
     ) -> TimedInference:
         """``INFER``: as :meth:`golden.device.Device.infer`.
 
@@ -246,6 +249,7 @@ class FrameDevice:
         ----------
         obs, nonce, policy, given: as there.
         activity: ask for the activity of all neurons as well, which makes the responses longer.
+        spikes: ask for every spike as well, which makes them longer still; there are none in rate mode.
 
         Raises
         ------
@@ -253,11 +257,16 @@ class FrameDevice:
         """
         obs, nonce, given = check_infer(self.config, obs, nonce, policy, given)
         flags = POLICIES[policy] | (FLAG_ACTIVITY if activity else 0)
+        if spikes and self.config.spikes:
+            flags |= FLAG_SPIKES
         values = {"nonce": nonce.view(np.int64)[:, None], "obs": obs}
         if given is not None:
             flags |= FLAG_GIVEN
             values["given"] = given[:, : self.config.groups]
-        result = {"q_raw": np.zeros((len(obs), 0), dtype=np.int64), **self._ask(Command.INFER, flags, values)}
+        unasked: dict[str, Ints] = {name: np.zeros((len(obs), 0), dtype=np.int64) for name in ("q_raw", "spikes")}
+        result = unasked | self._ask(Command.INFER, flags, values)
+        steps = self.config.steps if flags & FLAG_SPIKES else 0
+        result["spikes"] = result["spikes"].reshape(len(obs), steps, self.config.groups + 1)
         return TimedInference(**{name: a if name in ROWS_OF_RESULT else a[:, 0] for name, a in result.items()})
 
     # --- LEARN, APPLY --------------------------------------------------------------------------------

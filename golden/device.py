@@ -42,6 +42,7 @@ class Inference:
     q_raw: int64 (B, N), activity with ``activity_frac`` fraction bits; traces in spike mode.
     iterations: int64 (B,), softmax passes; time steps in spike mode.
     events, row_words: int64 (B,), events that entered the potentials and weight words they read.
+    spikes: int64 (B, T, G+1), index within the group of every spike of a decision; (B, 0, G+1) in rate mode.
     """
 
     winners: Ints
@@ -50,6 +51,7 @@ class Inference:
     iterations: Ints
     events: Ints
     row_words: Ints
+    spikes: Ints
 
 
 @dataclass
@@ -158,11 +160,12 @@ class Device:
             iterations=np.empty(batch, dtype=np.int64),
             events=np.empty(batch, dtype=np.int64),
             row_words=np.empty(batch, dtype=np.int64),
+            spikes=np.empty((batch, config.steps if config.spikes else 0, config.groups + 1), dtype=np.int64),
         )
         network = (self._potential, self.weight, self.bias, obs, nonce, POLICIES[policy])
-        results = (getattr(result, field.name) for field in dataclasses.fields(Inference))
+        *results, all_spikes = (getattr(result, field.name) for field in dataclasses.fields(Inference))
         if config.spikes:
-            spikes.spike_batch(self._constants, self._phase, *network, *results)
+            spikes.spike_batch(self._constants, self._phase, *network, *results, all_spikes)
         else:
             no_winners = self._no_winners if given is None else given
             kernels.infer_batch(self._constants, *network, no_winners, given is not None, *results)

@@ -106,7 +106,10 @@ FLAG_GIVEN = 4
 FLAG_ACTIVITY = 8
 """Flag of ``INFER``: the response goes on with the activity of all neurons."""
 
-INFER_FLAGS = POLICY_FLAGS | FLAG_GIVEN | FLAG_ACTIVITY
+FLAG_SPIKES = 16
+"""Flag of ``INFER``: the response goes on with every spike of the decision; in spike mode only."""
+
+INFER_FLAGS = POLICY_FLAGS | FLAG_GIVEN | FLAG_ACTIVITY | FLAG_SPIKES
 
 RULE_FLAGS = 3
 """Flags of ``LEARN`` that hold the rule, a value of :data:`golden.arguments.RULES`."""
@@ -238,6 +241,8 @@ def flags_exist(config: DeviceConfig, command: Command, flags: int, abilities: A
             policy = flags & POLICY_FLAGS
             if flags & FLAG_GIVEN and policy != POLICIES["conditional"]:
                 return False
+            if flags & FLAG_SPIKES and not config.spikes:
+                return False
             return flags & ~INFER_FLAGS == 0 and policy in (POLICIES[name] for name in policies(config))
 
 
@@ -337,12 +342,14 @@ def response_fields(config: DeviceConfig, command: Command, flags: int) -> tuple
             return (Field("cycles", 1, WORD_BITS * COUNTER_WORDS),)
         case Command.INFER:
             activity = (Field("q_raw", config.neurons, config.activity.bits),) if flags & FLAG_ACTIVITY else ()
+            every_spike = Field("spikes", config.steps * (config.groups + 1), WORD_BITS)
             return (
                 Field("iterations", 1, WORD_BITS),
                 *(Field(name, 1, WORD_BITS * COUNTER_WORDS) for name in COUNTERS),
                 Field("winners", config.groups + 1, WORD_BITS),
                 Field("prob_raw", config.actions, config.probability.bits),
                 *activity,
+                *((every_spike,) if flags & FLAG_SPIKES else ()),
             )
 
 

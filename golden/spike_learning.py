@@ -5,23 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from golden.compiled import compiled
-from golden.kernels import ACTION, add_event, normalise, reciprocal
+from golden.kernels import normalise, reciprocal
 from golden.plasticity import RULE_CONTRASTIVE, accumulate_sample, mirror
-from golden.spikes import begin, enter, enter_observations, fire, shown
+from golden.spikes import begin, enter, enter_observations, fire, shift_trace, shown
 
 
 @compiled
 def clamp_action(c, weight, potential, action, phase):  # type: ignore[no-untyped-def]
     """The trace of the action becomes 1, those of the other actions 0, as events."""
-    low, high = c.spans[ACTION]
     for j in range(c.hidden, c.neurons):
         trace = np.int64(1) << c.activity_frac if j == c.hidden + action else np.int64(0)
         if phase.trace[j] != trace:
-            if low < high:
-                add_event(potential, weight, j, (2 * (trace - phase.trace[j])) << c.activity_shift, low, high)
-                phase.count[0] += 1
-                phase.count[1] += c.span_words[ACTION]
-            phase.trace[j] = trace
+            shift_trace(c, weight, potential, phase, j, trace - phase.trace[j])
 
 
 @compiled
@@ -83,8 +78,8 @@ def learn_spikes(  # type: ignore[no-untyped-def]
             words = accumulate_sample(
                 c, acc, acc_bias, obs[b], modulator[b], 2, free, trace, trace, change, moved, rank, both
             )
-        events_out[b] = phase.count[0]
-        infer_words_out[b] = phase.count[1]
+        events_out[b] = phase.counted[0]
+        infer_words_out[b] = phase.counted[1]
         learn_words_out[b] = words
     if not both:
         mirror(acc, c.neurons)

@@ -2,7 +2,8 @@
 
 In every time step each group emits one spike. The trace of a neuron, the share of its spikes in the last ``window``
 steps, takes the place that the activity has in rate mode: a spike that enters or leaves the window is a move, hence an
-event of one fixed value.
+event of one fixed value. Values of events are powers of two, up to the sign, so that hardware multiplies nothing; any
+other value enters digit by digit.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from golden.kernels import (
     add_event,
     draw_winner,
     exponentials,
-    feed_forward,
     normalise,
     reciprocal,
 )
@@ -46,7 +46,7 @@ class Phase(NamedTuple):
     terms, totals: (N,), (G+1,), of its softmax.
     draws: (G+1,), its random numbers.
     policy: (A,), sum of the action probabilities of the last ``window`` steps.
-    count: events and row words.
+    counted: events and row words.
     """
 
     trace: Ints
@@ -56,7 +56,7 @@ class Phase(NamedTuple):
     totals: Ints
     draws: Ints
     policy: Ints
-    count: Ints
+    counted: Ints
 
 
 def new_phase(c: Constants) -> Phase:
@@ -110,42 +110,56 @@ def spike_observations(c, shown, nonce, step):  # type: ignore[no-untyped-def]
         shown.spike[k] = draw < shown.value[k] << (bits - c.obs_frac)
 
 
-@compiled
-def begin(c, weight, bias, obs, nonce, potential, phase, shown):  # type: ignore[no-untyped-def]
-    """Biases and observations enter the potentials; Bernoulli observations have been spiking for a whole window."""
-    if not c.bernoulli:
-        feed_forward(c, weight, bias, obs, potential, phase.trace, phase.trace, phase.count)
-        return
-    for j in range(c.neurons):
-        potential[j] = np.int64(bias[j]) << c.drive_frac
-        phase.trace[j] = 0
-    phase.count[:] = 0
-    spikes = np.zeros_like(shown.spike)
-    for step in range(c.window):
-        spike_observations(c, shown, nonce, step)
-        for k in range(spikes.size):
-            spikes[k] += shown.spike[k]
-            shown.recent[k] = shown.recent[k] << np.uint64(1) | np.uint64(shown.spike[k])
-    low, high = c.spans[OBSERVATION]
-    for k in range(spikes.size if low < high else 0):
-        if spikes[k]:
-            amount = spikes[k] << (c.drive_frac - c.window_bits)
-            add_event(potential, weight, c.neurons + shown.neuron[k], amount, low, high)
-            phase.count[0] += 1
-            phase.count[1] += c.span_words[OBSERVATION]
+@inlined
+def digits(value):  # type: ignore[no-untyped-def]
+    """Non-zero digits of a value in non-adjacent form: powers of two, added or subtracted, that it is made of."""
+    size = np.int64(abs(value))
+    changes = size ^ (3 * size)
+    count = np.int64(0)
+    while changes:
+        changes &= changes - 1
+        count += 1
+    return count
 
 
 @inlined
-def shift_trace(c, weight, potential, phase, neuron, spikes):  # type: ignore[no-untyped-def]
-    """So many spikes of a neuron enter the window, or leave it: an event."""
-    amount = spikes << (c.activity_frac - c.window_bits)
-    phase.trace[neuron] += amount
-    kind = HIDDEN if neuron < c.hidden else ACTION
+def enter_value(c, weight, potential, phase, source, kind, value):  # type: ignore[no-untyped-def]
+    """A value enters the potentials that a source of some class reaches: an event for each of its digits."""
     low, high = c.spans[kind]
     if low < high:
-        add_event(potential, weight, neuron, (2 * amount) << c.activity_shift, low, high)
-        phase.count[0] += 1
-        phase.count[1] += c.span_words[kind]
+        # All digits at once, which is the same sum.
+        add_event(potential, weight, source, value, low, high)
+        count = digits(value)
+        phase.counted[0] += count
+        phase.counted[1] += count * c.span_words[kind]
+
+
+@compiled
+def begin(c, weight, bias, obs, nonce, potential, phase, shown):  # type: ignore[no-untyped-def]
+    """Biases and observations enter the potentials; Bernoulli observations have been spiking for a whole window."""
+    for j in range(c.neurons):
+        potential[j] = np.int64(bias[j]) << c.drive_frac
+        phase.trace[j] = 0
+    phase.counted[:] = 0
+    if c.bernoulli:
+        values = np.zeros_like(shown.value)
+        for step in range(c.window):
+            spike_observations(c, shown, nonce, step)
+            for k in range(values.size):
+                values[k] += shown.spike[k] << (c.drive_frac - c.window_bits)
+                shown.recent[k] = shown.recent[k] << np.uint64(1) | np.uint64(shown.spike[k])
+    else:
+        values = shown.value << c.obs_shift
+    for k in range(values.size):
+        enter_value(c, weight, potential, phase, c.neurons + shown.neuron[k], OBSERVATION, values[k])
+
+
+@inlined
+def shift_trace(c, weight, potential, phase, neuron, amount):  # type: ignore[no-untyped-def]
+    """The trace of a neuron changes by an amount."""
+    phase.trace[neuron] += amount
+    kind = HIDDEN if neuron < c.hidden else ACTION
+    enter_value(c, weight, potential, phase, neuron, kind, (2 * amount) << c.activity_shift)
 
 
 @compiled
@@ -165,15 +179,16 @@ def enter(c, weight, potential, step, groups, phase):  # type: ignore[no-untyped
     The very first spike of a group counts as if it had been sent throughout the window before.
     """
     slot = step % c.window
+    one = np.int64(1) << (c.activity_frac - c.window_bits)
     for group in range(groups):
         first, old, new = c.group_start[group], phase.history[slot, group], phase.winners[group]
         if step == 0:
             phase.history[:, group] = new
-            shift_trace(c, weight, potential, phase, first + new, c.window)
+            shift_trace(c, weight, potential, phase, first + new, one << c.window_bits)
         elif old != new:
             phase.history[slot, group] = new
-            shift_trace(c, weight, potential, phase, first + old, -1)
-            shift_trace(c, weight, potential, phase, first + new, 1)
+            shift_trace(c, weight, potential, phase, first + old, -one)
+            shift_trace(c, weight, potential, phase, first + new, one)
 
 
 @compiled
@@ -188,9 +203,7 @@ def enter_observations(c, weight, nonce, potential, step, phase, shown):  # type
         change = shown.spike[k] - np.int64(shown.recent[k] >> np.uint64(c.window - 1) & np.uint64(1))
         shown.recent[k] = shown.recent[k] << np.uint64(1) | np.uint64(shown.spike[k])
         if change != 0:
-            add_event(potential, weight, c.neurons + shown.neuron[k], change * unit, low, high)
-            phase.count[0] += 1
-            phase.count[1] += c.span_words[OBSERVATION]
+            enter_value(c, weight, potential, phase, c.neurons + shown.neuron[k], OBSERVATION, change * unit)
 
 
 @compiled
@@ -220,7 +233,7 @@ def add_policy(c, phase):  # type: ignore[no-untyped-def]
 @compiled
 def spike_batch(  # type: ignore[no-untyped-def]
     c, phase, potential, weight, bias, obs, nonce, policy,
-    winners, prob, q_out, steps_out, events_out, words_out,
+    winners, prob, q_out, steps_out, events_out, words_out, spikes_out,
 ):  # fmt: skip
     """``INFER`` in spike mode for every row; see :meth:`golden.device.Device.infer`."""
     half = np.int64(1) << c.window_bits >> 1
@@ -230,6 +243,8 @@ def spike_batch(  # type: ignore[no-untyped-def]
         phase.policy[:] = 0
         for step in range(c.steps):
             fire(c, potential, nonce[b], step, c.groups + 1, phase)
+            for group in range(c.groups + 1):
+                spikes_out[b, step, group] = phase.winners[group]
             if step >= c.steps - c.window:
                 add_policy(c, phase)
             if step < c.steps - 1:
@@ -248,5 +263,5 @@ def spike_batch(  # type: ignore[no-untyped-def]
         for j in range(c.neurons):
             q_out[b, j] = phase.trace[j]
         steps_out[b] = c.steps
-        events_out[b] = phase.count[0]
-        words_out[b] = phase.count[1]
+        events_out[b] = phase.counted[0]
+        words_out[b] = phase.counted[1]

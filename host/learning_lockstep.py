@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -39,8 +40,10 @@ class TwinBackend(DeviceBackend):
     def _infer(self, obs: Ints, nonce: NDArray, policy: str, winners: Ints | None, activity: bool) -> Inference:
         return self.twins.infer(obs, nonce, policy, winners)
 
-    def _learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> None:
-        self.twins.learn(obs, winners, modulator, rule)
+    def _learn(
+        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+    ) -> None:
+        self.twins.learn(obs, winners, modulator, rule, nonce)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.client import TimedInference
 from golden.config import DeviceConfig
 from golden.device import Inference, Ints
 from sim.archive import Arrays, load_archive, save_archive
@@ -25,6 +26,21 @@ class Infers(Protocol):
     """A device, golden or not."""
 
     def infer(self, obs: Ints, nonce: NDArray[np.uint64], policy: str = ..., given: Ints | None = ..., /) -> Inference:
+        """``INFER``."""
+
+
+class Answers(Protocol):
+    """A device that answers as much as it is asked for."""
+
+    def infer(
+        self,
+        obs: Ints,
+        nonce: NDArray[np.uint64],
+        policy: str = ...,
+        given: Ints | None = ...,
+        activity: bool = ...,
+        spikes: bool = ...,
+    ) -> TimedInference:
         """``INFER``."""
 
 
@@ -56,6 +72,10 @@ class Transactions:
     def on(self, device: Infers) -> Inference:
         """What a device answers."""
         return device.infer(self.obs, self.nonce, self.policy, self.given)
+
+    def in_full(self, hardware: Answers) -> TimedInference:
+        """The same from hardware, which leaves out what golden always answers unless it is asked for it."""
+        return hardware.infer(self.obs, self.nonce, self.policy, self.given, activity=True, spikes=True)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ def found_lines(case: LearningCase, found: Relearned) -> Iterator[str]:
         yield f"  observation {case.lessons.obs[found.sample].tolist()}"
         yield f"  winners     {case.lessons.winners[found.sample].tolist()}"
         yield f"  modulator   {int(case.lessons.modulator[found.sample])}"
+        if case.config.spikes:
+            yield f"  nonce       {int(case.lessons.nonce[found.sample]):#018x}"
     if found.fault:
         yield f"  {found.fault}"
     for name, values in found.golden.items():

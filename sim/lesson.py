@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from golden.arguments import SECTIONS, Apply, section_shape
 from golden.config import DeviceConfig
@@ -30,7 +31,15 @@ class Learns(Protocol):
     def read(self, section: str, start: int = ..., count: int | None = ...) -> Ints:
         """``READ``."""
 
-    def learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str, /) -> Learning | None:
+    def learn(
+        self,
+        obs: Ints,
+        winners: Ints,
+        modulator: Ints,
+        rule: str,
+        nonce: NDArray[np.uint64] | None = ...,
+        /,
+    ) -> Learning | None:
         """``LEARN``."""
 
     def apply(self, arguments: Apply) -> object:
@@ -46,12 +55,14 @@ class Lessons:
     obs: raw, int64 (B, S).
     winners: int64 (B, G+1).
     modulator: raw, int64 (B,).
+    nonce: uint64 (B,), of the decisions; read in spike mode alone.
     rule: of all of them.
     """
 
     obs: Ints
     winners: Ints
     modulator: Ints
+    nonce: NDArray[np.uint64]
     rule: str
 
     def __len__(self) -> int:
@@ -63,16 +74,18 @@ class Lessons:
             np.concatenate([self.obs, later.obs]),
             np.concatenate([self.winners, later.winners]),
             np.concatenate([self.modulator, later.modulator]),
+            np.concatenate([self.nonce, later.nonce]),
             self.rule,
         )
 
     def rows(self, first: int, stop: int) -> Lessons:
         """Some of them."""
-        return Lessons(self.obs[first:stop], self.winners[first:stop], self.modulator[first:stop], self.rule)
+        chosen = slice(first, stop)
+        return Lessons(self.obs[chosen], self.winners[chosen], self.modulator[chosen], self.nonce[chosen], self.rule)
 
     def on(self, device: Learns) -> Learning:
         """Let a device learn them; its counters."""
-        counters = device.learn(self.obs, self.winners, self.modulator, self.rule)
+        counters = device.learn(self.obs, self.winners, self.modulator, self.rule, self.nonce)
         assert counters is not None
         return counters
 
@@ -119,7 +132,7 @@ class LearningCase:
             **{name: getattr(self, name) for name in ("samples", "updates", "wrong", "fault")},
         }
         arrays: dict[str, Any] = {f"memory.{section}": values for section, values in self.memories.items()}
-        arrays |= {name: getattr(self.lessons, name) for name in ("obs", "winners", "modulator")}
+        arrays |= {name: getattr(self.lessons, name) for name in ("obs", "winners", "modulator", "nonce")}
         save_archive(path, "lesson", head, arrays)
 
     @classmethod
@@ -141,7 +154,7 @@ class LearningCase:
                 config=config,
                 options=head["options"],
                 memories=memories,
-                lessons=Lessons(arrays["obs"], arrays["winners"], arrays["modulator"], head["rule"]),
+                lessons=Lessons(arrays["obs"], arrays["winners"], arrays["modulator"], arrays["nonce"], head["rule"]),
                 update=None if head["update"] is None else Apply(**head["update"]),
                 **{name: head[name] for name in ("samples", "updates", "wrong", "fault")},
             )

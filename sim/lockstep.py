@@ -7,28 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from golden.arguments import PARAMETERS
-from golden.client import TimedInference
-from golden.device import Device, Inference, Ints
+from golden.device import Device, Inference
 from golden.errors import SvpgError
-from sim.case import COMPARED, Case, Transactions, differing, row
+from sim.case import COMPARED, Answers, Case, Transactions, differing, row
 
 KEPT_BEFORE = 8
 """Transactions before the one that differs that a report keeps, in case they matter."""
 
 
-class Hardware(Protocol):
+class Hardware(Answers, Protocol):
     """What is compared with golden; :class:`golden.client.FrameDevice` or a pool of them."""
 
     def load(self, section: str, values: ArrayLike, start: int = 0) -> None:
         """``LOAD``."""
-
-    def infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str = ..., given: Ints | None = ..., activity: bool = ...
-    ) -> TimedInference:
-        """``INFER``."""
 
 
 class DivergenceError(Exception):
@@ -81,9 +75,7 @@ class Lockstep:
         """
         expected = transactions.on(self.golden)
         try:
-            found = self.hardware.infer(
-                transactions.obs, transactions.nonce, transactions.policy, transactions.given, activity=True
-            )
+            found = transactions.in_full(self.hardware)
         except SvpgError as error:
             raise DivergenceError(self._case_of_fault(transactions, expected, str(error))) from error
         wrong = first_difference(expected, found)
@@ -125,7 +117,7 @@ class Lockstep:
         load_from(self.golden, other)
         for number in range(len(transactions)):
             try:
-                transactions.rows(number, number + 1).on(other)
+                transactions.rows(number, number + 1).in_full(other)
             except SvpgError as error:
                 at, fault = number, str(error)
                 break
@@ -179,7 +171,7 @@ def replay(case: Case, hardware: Hardware, history: bool, before_last: Callable[
             answer = None
             if number == len(transactions) - 1:
                 before_last()
-            answer = transactions.rows(number, number + 1).on(hardware)
+            answer = transactions.rows(number, number + 1).in_full(hardware)
     except SvpgError as error:
         return Replay([], None, str(error))
     assert answer is not None

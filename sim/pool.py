@@ -171,16 +171,17 @@ class Pool:
         policy: str = "sample",
         given: Ints | None = None,
         activity: bool = True,
+        spikes: bool = False,
     ) -> TimedInference:
         """``INFER``, the batch in consecutive parts, one for each device."""
         obs, nonce, given = check_infer(self.config, obs, nonce, policy, given)
         if len(obs) < 2 or len(self._devices) == 1:
-            return self._devices[0].infer(obs, nonce, policy, given, activity)
+            return self._devices[0].infer(obs, nonce, policy, given, activity, spikes)
         self._agree(set(PARAMETERS))
         parts = self._share(
             len(obs),
             lambda device, rows: device.infer(
-                obs[rows], nonce[rows], policy, None if given is None else given[rows], activity
+                obs[rows], nonce[rows], policy, None if given is None else given[rows], activity, spikes
             ),
         )
         return joined(TimedInference, parts)

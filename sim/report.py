@@ -36,6 +36,9 @@ def field_lines(config: DeviceConfig, name: str, golden: NDArray[Any], hardware:
         where = f"  [{place}]" if a.size > 1 else "  "
         if name == "q_raw":
             where += f" ({neuron_name(config, place)})"
+        if name == "spikes":
+            step, group = divmod(place, config.groups + 1)
+            where += f" (step {step}, {'action' if group == config.groups else f'group {group}'})"
         yield f"{where} golden {a[place]}, hardware {b[place]}, bits {int(a[place] ^ b[place]):#x}"
     if places.size > SHOWN:
         yield f"  and {places.size - SHOWN} more"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.arguments import ACCUMULATORS, Apply
+from golden.arguments import ACCUMULATORS, Apply, check_learn
 from golden.client import FrameDevice, TimedInference
 from golden.device import Device, Inference, Ints, Learning
 from golden.errors import SvpgError
@@ -91,21 +91,23 @@ class Twins:
         LearningDivergenceError: they differ.
         """
         expected = self.golden.infer(obs, nonce, policy, given)
-        found: TimedInference = self._ask(lambda: self.hardware.infer(obs, nonce, policy, given), None)
+        found: TimedInference = self._ask(lambda: self.hardware.infer(obs, nonce, policy, given, spikes=True), None)
         wrong = first_difference(expected, found)
         if wrong is not None:
             raise LearningDivergenceError(self._case(["decision"], None))
         self.decisions += len(obs)
         return expected
 
-    def learn(self, obs: Ints, winners: Ints, modulator: Ints, rule: str) -> Learning:
+    def learn(
+        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+    ) -> Learning:
         """``LEARN`` on both.
 
         Raises
         ------
         LearningDivergenceError: their counters differ.
         """
-        lessons = Lessons(obs, winners, modulator, rule)
+        lessons = Lessons(*check_learn(self.config, obs, winners, modulator, rule, nonce), rule)
         self._lessons = lessons if self._lessons is None else self._lessons + lessons
         expected = lessons.on(self.golden)
         found = self._ask(lambda: lessons.on(self.hardware), None)
@@ -148,7 +150,13 @@ class Twins:
 
     def _case(self, wrong: list[str], update: Apply | None, fault: str = "") -> LearningCase:
         config, none = self.config, np.zeros(0, dtype=np.int64)
-        empty = Lessons(none.reshape(0, config.inputs), none.reshape(0, config.groups + 1), none, "published")
+        empty = Lessons(
+            none.reshape(0, config.inputs),
+            none.reshape(0, config.groups + 1),
+            none,
+            none.astype(np.uint64),
+            "published",
+        )
         return LearningCase(
             config=config,
             options=self._options,

@@ -40,6 +40,16 @@ def signed_sat(x: int, bits: int) -> int:
     return sat(x, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 
+def non_adjacent(v: int) -> Vector:
+    """Digits -1, 0, 1 of a value, the lowest first: from odd values, the digit after which two more bits are zero."""
+    digits = []
+    while v:
+        digit = 2 - v % 4 if v % 2 else 0
+        digits.append(digit)
+        v = (v - digit) // 2
+    return digits
+
+
 # --- random numbers --------------------------------------------------------------------------------
 def threefry(key: tuple[int, int], counter: tuple[int, int]) -> tuple[int, int]:
     """Threefry-2x32, 20 rounds."""
@@ -99,6 +109,7 @@ class Inferred:
     iterations: int
     events: int
     row_words: int
+    spikes: Matrix
 
 
 @dataclasses.dataclass
@@ -305,7 +316,9 @@ class Oracle:
             self._move(counters, q, jumped)
             terms[self.G] = self.group_softmax(self.potentials(s, jumped), self.G)
             winners[self.G] = terms[self.G].pick(draw(nonce, self.G, 0))
-        return Inferred(winners=winners, prob=terms[self.G].activities(self.fields["prob_frac"]), q=q, **counters)
+        return Inferred(
+            winners=winners, prob=terms[self.G].activities(self.fields["prob_frac"]), q=q, spikes=[], **counters
+        )
 
     # --- spikes ------------------------------------------------------------------------------------
     def _seen(self, s: Sequence[int], nonce: int, step: int) -> Vector:
@@ -366,12 +379,23 @@ class Oracle:
                     u[j] += exact // self.fields["window"] * row[j]
         return u
 
+    def _digits(self, i: int, value: int, counters: dict[str, int]) -> None:
+        """Count the events by which a value of row i enters, a power of two each."""
+        if self.span_words(i):
+            count = sum(digit != 0 for digit in non_adjacent(value))
+            counters["events"] += count
+            counters["row_words"] += count * len(self.span_words(i))
+
+    def _spike_moves(self, counters: dict[str, int], old: Sequence[int], new: Sequence[int]) -> None:
+        """Count the events of traces that change."""
+        for i in range(self.N):
+            self._digits(i, (2 * (new[i] - old[i])) << (self.D - self.F), counters)
+
     def _shown(self, old: Sequence[int], new: Sequence[int], counters: dict[str, int]) -> None:
         """Count the events of observations that are seen otherwise than before."""
+        window, shift = self.fields["window"], self.D - self.fields["obs_frac"]
         for i in range(self.S):
-            if old[i] != new[i] and self.span_words(self.N + i):
-                counters["events"] += 1
-                counters["row_words"] += len(self.span_words(self.N + i))
+            self._digits(self.N + i, ((new[i] - old[i]) << shift) // window, counters)
 
     def _free_steps(
         self, s: Sequence[int], nonce: int, counters: dict[str, int]
@@ -380,7 +404,7 @@ class Oracle:
         everyone, trace, seen, fired = range(self.G + 1), [0] * self.N, [0] * self.S, []
         for step in range(self.fields["steps"]):
             after, view = self._traces(fired, everyone, trace), self._seen(s, nonce, step)
-            self._move(counters, trace, after)
+            self._spike_moves(counters, trace, after)
             self._shown(seen, view, counters)
             trace, seen = after, view
             terms, spikes = self._spike(seen, trace, nonce, step, everyone)
@@ -395,13 +419,13 @@ class Oracle:
         for step, (trace, terms, _, fired) in enumerate(self._free_steps(s, nonce, counters)):
             if step >= steps - window:
                 total = [a + b for a, b in zip(total, terms[self.G].activities(frac), strict=True)]
-            q, spikes = trace, fired[-1]
+            q, spikes = trace, fired
         prob = [(2 * value + window) // (2 * window) if window > 1 else value for value in total]
         if policy == "greedy":
             action = prob.index(max(prob))
         else:
             action = Softmax(prob, sum(prob), 0, 0).pick(draw(nonce, self.G, 0))
-        return Inferred(winners=[*spikes[: self.G], action], prob=prob, q=q, **counters)
+        return Inferred(winners=[*spikes[-1][: self.G], action], prob=prob, q=q, spikes=spikes, **counters)
 
     def learn_spikes(self, s: Sequence[int], action: int, modulator: int, rule: str, nonce: int) -> Learned:
         """LEARN in spike mode."""
@@ -416,16 +440,16 @@ class Oracle:
                 change = [a - b for a, b in zip(v, q, strict=True)]
                 words += self._accumulate(s, trace, change, trace, trace, 1, modulator, window.bit_length() - 1)
         free = self._traces(fired, everyone, trace)
-        self._move(counters, trace, free)
+        self._spike_moves(counters, trace, free)
         if rule == "contrastive":
             trace = self._one_hot(free, [0] * self.G + [action], range(self.G, self.G + 1))
-            self._move(counters, free, trace)
+            self._spike_moves(counters, free, trace)
             for step in range(steps, steps + window):
                 counters["iterations"] += 1
                 _, spikes = self._spike(seen, trace, nonce, step - window, hidden)
                 fired.append(spikes)
                 after = self._traces(fired, hidden, trace)
-                self._move(counters, trace, after)
+                self._spike_moves(counters, trace, after)
                 trace = after
             change = [c - f for c, f in zip(trace, free, strict=True)]
             words = self._accumulate(s, free, change, trace, trace, 2, modulator)

@@ -64,11 +64,19 @@ def infer_frame(
 
 
 def learn_frame(
-    config: DeviceConfig, obs: Iterable[int], flags: int, modulator: int, action: int, winners: Iterable[int] = ()
+    config: DeviceConfig,
+    obs: Iterable[int],
+    flags: int,
+    modulator: int,
+    action: int,
+    winners: Iterable[int] = (),
+    nonce: int | None = None,
 ) -> list[int]:
-    """``LEARN``."""
+    """``LEARN``; with a nonce in spike mode."""
     size = words_of(config.obs_bits)
     values = [(modulator, words_of(config.modulator_bits)), (action, 1), *((s, size) for s in obs)]
+    if nonce is not None:
+        values.insert(0, (nonce, 4))
     return frame(Command.LEARN, flags, *values, *((w, 1) for w in winners))
 
 
@@ -179,6 +187,8 @@ class Reference:
     def _obs(self, value: Callable[..., int]) -> list[int]:
         c = self.config
         low, high = -(1 << (c.obs_bits - 1)), (1 << (c.obs_bits - 1)) - 1
+        if c.mode == "spike" and c.obs_spikes == "bernoulli":
+            low, high = 0, min(high, 1 << c.obs_frac)
         return [value(words_of(c.obs_bits), low, high, Status.VALUE, signed=True) for _ in range(c.inputs)]
 
     def _given(self, value: Callable[..., int]) -> list[int]:
@@ -187,7 +197,10 @@ class Reference:
     def _infer(self, flags: int, value: Callable[..., int]) -> Callable[[], Values]:
         c = self.config
         policy = flags % 4
-        if flags >= 16 or policy == 3 or (flags & 4 and policy != 2):
+        spiking = c.mode == "spike"
+        if flags >= 32 or policy == 3 or (flags & 4 and policy != 2):
+            raise RefusedError(Status.FLAGS)
+        if (flags & 16 and not spiking) or (policy == 2 and spiking):
             raise RefusedError(Status.FLAGS)
         nonce = value(4, 0, 2**64 - 1, Status.VALUE)
         obs = self._obs(value)
@@ -199,24 +212,28 @@ class Reference:
             probability = [(p, words_of(c.prob_frac + 1)) for p in r.prob_raw[0].tolist()]
             activity = [(q, 1) for q in r.q_raw[0].tolist()] if flags & 8 else []
             counters = [(int(r.iterations[0]), 1), (int(r.events[0]), 2), (int(r.row_words[0]), 2), (0, 2), (0, 2)]
-            return [*counters, *((w, 1) for w in r.winners[0].tolist()), *probability, *activity]
+            spikes = [(w, 1) for w in r.spikes[0].ravel().tolist()] if flags & 16 else []
+            return [*counters, *((w, 1) for w in r.winners[0].tolist()), *probability, *activity, *spikes]
 
         return decide
 
     def _learn(self, flags: int, value: Callable[..., int]) -> Callable[[], Values]:
         c = self.config
         rule = flags % 4
-        if flags >= 8 or rule == 3:
+        spiking = c.mode == "spike"
+        if flags >= 8 or rule == 3 or (rule == 1 and spiking):
             raise RefusedError(Status.FLAGS)
+        nonce = value(4, 0, 2**64 - 1, Status.VALUE) if spiking else 0
         most = (1 << (c.modulator_bits - 1)) - 1
         modulator = value(words_of(c.modulator_bits), -most, most, Status.VALUE, signed=True)
         action = value(1, 0, c.actions - 1, Status.VALUE)
         obs = self._obs(value)
-        hidden = [0] * c.groups if rule == 2 else self._given(value)
+        hidden = [0] * c.groups if rule == 2 or spiking else self._given(value)
 
         def learn() -> Values:
             name = ("published", "conditional", "contrastive")[rule]
-            r = self.device.learn(np.array([obs]), np.array([[*hidden, action]]), np.array([modulator]), name)
+            sample = np.array([obs]), np.array([[*hidden, action]]), np.array([modulator])
+            r = self.device.learn(*sample, name, np.array([nonce], dtype=np.uint64))
             counters = [(int(n[0]), 2) for n in (r.events, r.row_words, r.learn_words)]
             return [(int(r.iterations[0]), 1), *counters, (0, 2), (0, 2)] if flags & 4 else []
 

@@ -129,6 +129,7 @@ class Pair:
                 "iterations": result.iterations[b],
                 "events": result.events[b],
                 "row_words": result.row_words[b],
+                "spikes": result.spikes[b].tolist(),
             } == dataclasses.asdict(expected)
         return result.winners
 

@@ -113,7 +113,55 @@ def test_a_decision_depends_on_its_arguments_alone(config: DeviceConfig) -> None
     assert len(np.unique(device.infer(obs[[0] * 9], nonce).winners, axis=0)) > 1, "the nonce is what is random"
 
 
-def test_traces_are_shares_of_the_window_and_events_have_one_size() -> None:
+def test_every_spike_is_reported_and_traces_are_shares_of_the_window() -> None:
+    result = random_device(CONFIG).infer(shown(CONFIG, 50), np.arange(50, dtype=np.uint64))
+    assert result.spikes.shape == (50, CONFIG.steps, CONFIG.groups + 1)
+    assert np.array_equal(result.spikes[:, -1, :-1], result.winners[:, :-1]), (
+        "winners are the last spikes, the action apart"
+    )
+    # The last softmax does not see the spikes of its own step.
+    seen = result.spikes[:, -CONFIG.window - 1 : -1]
+    for group, size in enumerate(np.diff(CONFIG.group_start)):
+        counts = (seen[:, :, group, None] == np.arange(size)).sum(axis=1)
+        first = CONFIG.group_start[group]
+        assert np.array_equal(
+            result.q_raw[:, first : first + size], counts * (1 << CONFIG.activity_frac) // CONFIG.window
+        )
+
+
+def test_an_event_is_a_power_of_two() -> None:
+    """With constant spikes, all events are those of the observation's digits and of the first spikes."""
+    config = CONFIG.replace(groups=1, removed="none", obs_bits=12)
+    device = Device(config)
+    # One neuron of each group is so far above the rest that it alone spikes.
+    bias = np.full(config.neurons, config.weight.low)
+    bias[config.group_start[:-1]] = config.weight.high
+    device.load("bias", bias)
+    lanes_of_all = -(-config.neurons // config.lanes)
+    for raw, digits in [
+        (0, 0),
+        (1, 1),
+        (3, 2),
+        (7, 2),
+        (-7, 2),
+        (0b10101, 3),
+        (255, 2),
+        (256, 1),
+        (-2048, 1),
+        (0x555, 6),
+    ]:
+        result = device.infer(np.array([[raw, 0, 0, 0, 0, 0]]), np.zeros(1, dtype=np.uint64))
+        assert (result.spikes == 0).all()
+        assert result.events.tolist() == [digits + 2], raw
+        assert result.row_words.tolist() == [digits * lanes_of_all + 2], "both groups reach one word"
+
+
+def test_rate_mode_has_no_spikes() -> None:
+    result = Device(CONFIG.replace(mode="rate")).infer(shown(CONFIG, 5), np.arange(5, dtype=np.uint64))
+    assert result.spikes.shape == (5, 0, CONFIG.groups + 1)
+
+
+def test_traces_are_shares_of_the_window() -> None:
     result = random_device(CONFIG).infer(shown(CONFIG, 50), np.arange(50, dtype=np.uint64))
     assert (result.q_raw % (1 << CONFIG.activity_frac) // CONFIG.window == result.q_raw % (1 << 8) // 8).all()
     for low, high in zip(CONFIG.group_start[:-1], CONFIG.group_start[1:], strict=True):
@@ -237,8 +285,11 @@ def test_frames_carry_spike_mode(config: DeviceConfig) -> None:
     framed.load("weight", direct.read("weight"))
     obs, nonce = shown(config, 7), np.arange(7, dtype=np.uint64) + np.uint64(2**63)
     for policy in policies(config):
-        expected, found = direct.infer(obs, nonce, policy), framed.infer(obs, nonce, policy)
+        expected, found = direct.infer(obs, nonce, policy), framed.infer(obs, nonce, policy, spikes=True)
         assert all(np.array_equal(values, getattr(found, name)) for name, values in vars(expected).items())
+        short = framed.infer(obs, nonce, policy, activity=False)
+        assert (short.q_raw.shape, short.spikes.shape) == ((7, 0), (7, 0, 4))
+        assert np.array_equal(short.winners, expected.winners)
     for rule in rules(config):
         counters = direct.learn(obs, expected.winners, np.arange(-3, 4), rule, nonce)
         answered = framed.learn(obs, expected.winners, np.arange(-3, 4), rule, nonce)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from golden import client, kernels
-from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply, section_format
+from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply, obs_range, section_format
 from golden.client import FrameDevice
-from golden.config import REMOVABLE, DeviceConfig
+from golden.config import MODES, REMOVABLE, DeviceConfig
 from golden.device import Device
 from golden.errors import SvpgError
 from golden.protocol import (
@@ -23,10 +23,12 @@ from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
     FLAG_GIVEN,
+    FLAG_SPIKES,
     HEADER_BITS,
     LAST,
     MEANINGS,
     POLICY_FLAGS,
+    PROTOCOL_VERSION,
     RULE_FLAGS,
     Abilities,
     Command,
@@ -61,6 +63,8 @@ SMALL = DeviceConfig(inputs=2, groups=2, group_size=3, actions=2, lanes=3, remov
 """Eight neurons in three row words, so that the last has a column to spare; ten rows and the biases."""
 WIDE = SMALL.replace(weight_bits=24, weight_frac=14, obs_bits=18, obs_frac=10, activity_frac=14, prob_frac=16)
 """Weights, observations and probabilities take two words each."""
+SPIKING = SMALL.replace(mode="spike", steps=5, window=4)
+BERNOULLI = SPIKING.replace(obs_spikes="bernoulli")
 Words = NDArray[np.uint32]
 
 
@@ -254,7 +258,7 @@ def test_info_is_that_of_the_device_and_more() -> None:
     config = SMALL.replace(removed="ha", start="uniform")
     abilities = Abilities(frozenset({"published", "contrastive"}), frozenset({"sgd", "sign"}))
     remote = FrameDevice(config, FrameServer(config, 4, abilities))
-    own = {"protocol": 2, "rules": 0b101, "optimisers": 0b101, "softmax_lanes": 4}
+    own = {"protocol": PROTOCOL_VERSION, "rules": 0b101, "optimisers": 0b101, "softmax_lanes": 4}
     assert remote.info() == {**Device(config).info(), **own}
     assert (remote.rules, remote.optimisers) == (abilities.rules, abilities.optimisers)
 
@@ -443,10 +447,10 @@ def changed_info(**values: int) -> Callable[[list[int]], list[int]]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed_info(protocol=3), "keeps version 3 of the protocol, this program 2; rebuild the bitstream or model"),
-        (changed_info(contract=9), "keeps version 9 of the numeric contract, this program 2; rebuild"),
+        (changed_info(protocol=4), "keeps version 4 of the protocol, this program 3; rebuild the bitstream or model"),
+        (changed_info(contract=9), "keeps version 9 of the numeric contract, this program 3; rebuild"),
         (lambda w: mark([w[0], 1, 0]), "keeps version 1 of the protocol"),
-        (lambda w: mark([w[0], 2, 0, 3, 0, *[0] * 80]), "keeps version 3 of the numeric contract"),
+        (lambda w: mark([w[0], 3, 0, 4, 0, *[0] * 80]), "keeps version 4 of the numeric contract"),
         (changed_info(digest=1), "another configuration: its digest differs; rebuild"),
         (
             changed_info(inputs=70000, digest=1),
@@ -454,11 +458,11 @@ def changed_info(**values: int) -> Callable[[list[int]], list[int]]:
         ),
         (changed_info(removed=4, lanes=4), r"removed = ha \(not sa\), lanes = 4 \(not 3\)"),
         (changed_info(removed=9, start=1), r"removed = 9 \(not sa\), start = uniform \(not silent\)"),
-        (lambda w: mark(w[:-1]), "INFO: the response to frame 0 has 58 words, expected 59"),
-        (lambda w: [*w[:-1], w[-1] - LAST, LAST], "INFO: the response to frame 0 has 60 words, expected 59"),
+        (lambda w: mark(w[:-1]), "INFO: the response to frame 0 has 66 words, expected 67"),
+        (lambda w: [*w[:-1], w[-1] - LAST, LAST], "INFO: the response to frame 0 has 68 words, expected 67"),
         (lambda w: frame(Command.INFO, Status.COMMAND), r"INFO: .* status COMMAND \(unknown command\)"),
         (lambda w: frame(Command.LOAD, Status.OK), "INFO: the response to frame 0 belongs to command 2, not 1"),
-        (lambda w: w[:-1], "INFO: the link gives 0 whole responses and 58 words of another"),
+        (lambda w: w[:-1], "INFO: the link gives 0 whole responses and 66 words of another"),
     ],
 )
 def test_another_device_is_refused_with_what_differs(change: Callable[[list[int]], list[int]], message: str) -> None:
@@ -480,7 +484,7 @@ KINDS = 13 + 4 + 2 * 3 + 3 + 1
 def good_frames(config: DeviceConfig, rng: np.random.Generator) -> list[list[int]]:
     """One right frame of every kind."""
     sections = random_sections(config, "wide", rng)
-    obs = fill(config.obs, config.inputs, "wide", rng).tolist()
+    obs = np.clip(fill(config.obs, config.inputs, "wide", rng), *obs_range(config)).tolist()
     nonce = int(rng.integers(0, 2**64, dtype=np.uint64))
     row, word = int(rng.integers(config.sources)), int(rng.integers(config.row_words))
     columns = slice(word * config.lanes, (word + 1) * config.lanes)
@@ -497,19 +501,22 @@ def good_frames(config: DeviceConfig, rng: np.random.Generator) -> list[list[int
         for section, (synapses, biases) in enumerate(zip(SECTIONS[::2], SECTIONS[1::2], strict=True))
         for place, values in ((row, sections[synapses][row]), (config.sources, sections[biases]))
     ]
+    decisions = [(policy | activity, ()) for policy in range(3) for activity in (0, FLAG_ACTIVITY)]
+    decisions += [(2 | FLAG_GIVEN | activity, winners) for activity in (0, FLAG_ACTIVITY)]
+    samples = [(rule | counters, winners if rule != 2 else ()) for rule in range(3) for counters in (0, FLAG_COUNTERS)]
+    if config.spikes:
+        decisions = [(flags, ()) for flags in (0, 1, 8, 9, 16, 17, 24, 25)]
+        samples = [(flags, ()) for flags in (0, 2, 4, 6, 0, 6)]
     return [
         INFO_FRAME,
         *loads[:2],
         read_frame(row, word),
         read_frame(config.sources, word),
-        *(infer_frame(config, obs, nonce, policy | activity) for policy in range(3) for activity in (0, FLAG_ACTIVITY)),
-        infer_frame(config, obs, nonce, 2 | FLAG_GIVEN, winners),
-        infer_frame(config, obs, nonce, 2 | FLAG_GIVEN | FLAG_ACTIVITY, winners),
+        *(infer_frame(config, obs, nonce, flags, given) for flags, given in decisions),
         *loads[2:],
         *(
-            learn_frame(config, obs, rule | counters, modulator, action, winners if rule != 2 else ())
-            for rule in range(3)
-            for counters in (0, FLAG_COUNTERS)
+            learn_frame(config, obs, flags, modulator, action, given, nonce if config.spikes else None)
+            for flags, given in samples
         ),
         *(apply_frame(optimiser, *rng.integers(low, high, endpoint=True).tolist()) for optimiser in range(3)),
         CLEAR_FRAME,
@@ -541,7 +548,7 @@ def status_of(config: DeviceConfig, words: list[int]) -> Status:
     return status
 
 
-@pytest.mark.parametrize("config", [SMALL, WIDE], ids=["one word", "two words"])
+@pytest.mark.parametrize("config", [SMALL, WIDE, SPIKING], ids=["one word", "two words", "spikes"])
 @pytest.mark.parametrize("kind", range(KINDS))
 def test_a_frame_that_ends_early_or_goes_on_is_of_wrong_length(config: DeviceConfig, kind: int) -> None:
     whole = good_frames(config, np.random.default_rng(0))[kind]
@@ -553,7 +560,8 @@ def test_a_frame_that_ends_early_or_goes_on_is_of_wrong_length(config: DeviceCon
 
 
 @pytest.mark.parametrize("rest", [[], [0], [0] * 30])
-def test_commands_and_flags_that_do_not_exist(rest: list[int]) -> None:
+@pytest.mark.parametrize("config", [SMALL, SPIKING], ids=MODES)
+def test_commands_and_flags_that_do_not_exist(config: DeviceConfig, rest: list[int]) -> None:
     taken = {
         Command.INFO: {0},
         Command.LOAD: {0, 1, 2},
@@ -563,7 +571,9 @@ def test_commands_and_flags_that_do_not_exist(rest: list[int]) -> None:
         Command.APPLY: {0, 1, 2},
         Command.CLEAR: {0},
     }
-    for command, flags in itertools.product(range(256), (*range(17), 32, 128, 255)):
+    if config.spikes:
+        taken |= {Command.INFER: {0, 1, 8, 9, 16, 17, 24, 25}, Command.LEARN: {0, 2, 4, 6}}
+    for command, flags in itertools.product(range(256), (*range(33), 64, 128, 255)):
         words = mark([header(command, flags), *rest])
         if command not in tuple(Command):
             expected = Status.COMMAND
@@ -571,7 +581,7 @@ def test_commands_and_flags_that_do_not_exist(rest: list[int]) -> None:
             expected = Status.FLAGS
         else:
             expected = Status.LENGTH if rest or command not in (Command.INFO, Command.CLEAR) else Status.OK
-        (response,) = FrameServer(SMALL).exchange(array(words))[:1].tolist()
+        (response,) = FrameServer(config).exchange(array(words))[:1].tolist()
         assert (response % 256, response % LAST >> 8) == (command, expected), (command, flags)
 
 
@@ -725,6 +735,28 @@ def test_an_accumulator_outside_its_format_is_refused_in_every_lane(value: int, 
     assert status_of(SHORT, load_frame(SHORT, SHORT.sources, 0, values, Section.ACC)) == status
 
 
+@pytest.mark.parametrize(
+    ("value", "status"), [(0, Status.OK), (256, Status.OK), (257, Status.VALUE), (-1, Status.VALUE)]
+)
+def test_an_observation_that_spikes_is_a_probability(value: int, status: Status) -> None:
+    assert status_of(BERNOULLI, infer_frame(BERNOULLI, [0, value])) == status
+    assert status_of(BERNOULLI, learn_frame(BERNOULLI, [0, value], 2, 0, 0, nonce=1)) == status
+
+
+def test_all_spikes_come_last_and_only_if_asked_for() -> None:
+    device, server = loaded(SPIKING)
+    obs, nonce = np.array([[256, 128]]), np.array([9], dtype=np.uint64)
+    expected = device.infer(obs, nonce)
+    for flags in (0, FLAG_ACTIVITY, FLAG_SPIKES, FLAG_ACTIVITY | FLAG_SPIKES):
+        (response,) = responses_of(server.exchange(array(infer_frame(SPIKING, [256, 128], 9, flags))))
+        behind = [*expected.q_raw[0]] * bool(flags & FLAG_ACTIVITY) + [*expected.spikes.ravel()] * bool(
+            flags & FLAG_SPIKES
+        )
+        assert len(response) == 1 + 1 + 4 * 2 + 3 + 2 + len(behind)
+        assert [word % LAST for word in response[15:]] == behind
+    assert expected.spikes.shape == (1, 5, 3)
+
+
 def test_an_observation_of_two_words_is_refused_beyond_eighteen_bits() -> None:
     for value, status in ((-(1 << 17), Status.OK), (1 << 17, Status.VALUE), (-(1 << 17) - 1, Status.VALUE)):
         assert status_of(WIDE, infer_frame(WIDE, [0, value])) == status
@@ -781,7 +813,7 @@ def spoil(words: list[int], config: DeviceConfig, rng: np.random.Generator) -> l
             return mark(changed)
         case 3:
             return mark([int(rng.integers(LAST)), *words[1:]])
-    return mark([header(int(rng.integers(9)), int(rng.integers(32))), *words[1:]])
+    return mark([header(int(rng.integers(9)), int(rng.integers(64))), *words[1:]])
 
 
 def stream_of_frames(config: DeviceConfig, rng: np.random.Generator, count: int) -> list[list[int]]:
@@ -814,7 +846,9 @@ def test_any_stream_is_answered_as_the_protocol_says_word_by_word(config: Device
     check_stream(config, seed, 40)
 
 
-@pytest.mark.parametrize("config", [SMALL, WIDE], ids=["one word", "two words"])
+@pytest.mark.parametrize(
+    "config", [SMALL, WIDE, SPIKING, BERNOULLI], ids=["one word", "two words", "spikes", "spiking observations"]
+)
 def test_streams_reach_every_status_of_every_command(config: DeviceConfig) -> None:
     seen = check_stream(config, 5, 3000)
     expected = {(command, Status.OK) for command in Command} | {(command, Status.FLAGS) for command in Command}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
     FLAG_GIVEN,
+    FLAG_SPIKES,
     HEADER_BITS,
     INFO_ENUMS,
     INFO_HEAD,
@@ -36,6 +38,7 @@ from golden.server import FrameServer
 TEXT = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
 # Sizes that differ from each other, so that no symbol can stand for another.
 CONFIG = DeviceConfig(inputs=11, groups=3, group_size=5, actions=4, lanes=7, weight_bits=17, obs_bits=18, prob_frac=13)
+SPIKING = CONFIG.replace(mode="spike", steps=37, window=4)
 SYMBOLS = {"S": 11, "G": 3, "K": 5, "A": 4, "N": 19, "P": 30, "lanes": 7}
 EXAMPLE = DeviceConfig(inputs=1, groups=1, group_size=2, actions=2, lanes=2)
 
@@ -47,9 +50,11 @@ def table(name: str) -> list[list[str]]:
 
 
 def number(cell: str) -> int:
-    """Value of a symbol, a field of the configuration, or either and one."""
+    """Value of a symbol, a field of the configuration, either and one, or a product."""
+    if " × " in cell:
+        return math.prod(number(factor.strip("()")) for factor in cell.split(" × "))
     symbol, *more = cell.split(" + ")
-    value = int(symbol) if symbol.isdigit() else SYMBOLS.get(symbol) or int(getattr(CONFIG, symbol))
+    value = int(symbol) if symbol.isdigit() else SYMBOLS.get(symbol) or int(getattr(SPIKING, symbol))
     return value + sum(int(part) for part in more)
 
 
@@ -59,8 +64,9 @@ def stated_fields(command: Command, kind: str, flags: tuple[str, ...]) -> tuple[
     for frames, name, count, bits, signed, _ in table("frames"):
         for frame in frames.split(", "):
             if frame == f"`{command.name}` {kind}":
-                condition = re.search(r", if ([\w ]+)", frames)
-                if condition is None or set(condition[1].split(" or ")) & set(flags):
+                condition = re.search(r", if ([\w ]+?)(?: in (\w+ mode))?$", frames)
+                alternatives = [set(part.split(" or ")) for part in condition.groups() if part] if condition else []
+                if all(alternative & set(flags) for alternative in alternatives):
                     fields.append(Field(name.strip("`"), number(count), number(bits), signed == "yes"))
     return tuple(fields)
 
@@ -88,6 +94,7 @@ def test_flags_are_those_of_the_code() -> None:
         *POLICIES.items(),
         ("given", FLAG_GIVEN),
         ("activity", FLAG_ACTIVITY),
+        ("spikes", FLAG_SPIKES),
         *RULES.items(),
         ("counters", FLAG_COUNTERS),
         *OPTIMISERS.items(),
@@ -110,8 +117,21 @@ def test_a_command_takes_exactly_the_flags_listed(command: Command) -> None:
         Command.LEARN: {rule | counters for rule in RULES.values() for counters in (0, FLAG_COUNTERS)},
         Command.APPLY: set(OPTIMISERS.values()),
         Command.CLEAR: {0},
-    }[command]
-    assert {flags for flags in range(1 << HEADER_BITS) if flags_exist(CONFIG, command, flags)} == allowed
+    }
+    spiking = {
+        Command.INFER: {
+            POLICIES[policy] | activity | spikes
+            for policy in ("sample", "greedy")
+            for activity in (0, FLAG_ACTIVITY)
+            for spikes in (0, FLAG_SPIKES)
+        },
+        Command.LEARN: {
+            RULES[rule] | counters for rule in ("published", "contrastive") for counters in (0, FLAG_COUNTERS)
+        },
+    }
+    for config, flags_of in ((CONFIG, allowed), (SPIKING, allowed | spiking)):
+        taken = {flags for flags in range(1 << HEADER_BITS) if flags_exist(config, command, flags)}
+        assert taken == flags_of[command], config.mode
 
 
 def named_flags(command: Command, flags: int) -> tuple[str, ...]:
@@ -133,14 +153,21 @@ def flag_rows() -> list[tuple[str, str, int]]:
     return [(of, name.strip("`"), int(value)) for of, name, value, _ in table("flags")]
 
 
-EVERY_FRAME = [(command, flags) for command in Command for flags in range(256) if flags_exist(CONFIG, command, flags)]
+EVERY_FRAME = [
+    (config, command, flags)
+    for config in (CONFIG, SPIKING)
+    for command in Command
+    for flags in range(256)
+    if flags_exist(config, command, flags)
+]
 
 
-@pytest.mark.parametrize(("command", "flags"), EVERY_FRAME)
-def test_frames_hold_the_fields_listed(command: Command, flags: int) -> None:
+@pytest.mark.parametrize(("config", "command", "flags"), EVERY_FRAME)
+def test_frames_hold_the_fields_listed(config: DeviceConfig, command: Command, flags: int) -> None:
     names = named_flags(command, flags)
-    assert stated_fields(command, "command", names) == command_fields(CONFIG, command, flags)
-    assert stated_fields(command, "response", names) == response_fields(CONFIG, command, flags)
+    mode = (f"{config.mode} mode",)
+    assert stated_fields(command, "command", names + mode) == command_fields(config, command, flags)
+    assert stated_fields(command, "response", names + mode) == response_fields(config, command, flags)
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
