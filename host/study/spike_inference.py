@@ -51,11 +51,11 @@ def mnist_parameters(seed: int, batches: int) -> tuple[DeviceConfig, Parameters]
     return settings.network, agent.read()
 
 
-def pendulum_parameters(seed: int, episodes: int | None) -> tuple[DeviceConfig, Parameters]:
+def pendulum_parameters(seed: int, episodes: int | None, removed: str) -> tuple[DeviceConfig, Parameters]:
     """The same for the pendulum: the best parameters of a run."""
     from host.training import extended, train
 
-    settings = get_task("inverted-pendulum").defaults("golden", "ppo")
+    settings = get_task("inverted-pendulum").defaults("golden", "ppo").override([f"network.removed={removed}"])
     config = extended(RunConfig("inverted-pendulum", "golden", "ppo", seed, settings), episodes)
     with tempfile.TemporaryDirectory() as parent:
         path = Path(parent) / "run"
@@ -77,9 +77,9 @@ def play_mnist_case(seed: int, batches: int, variants: list[str]) -> dict[str, A
     return result
 
 
-def play_pendulum_case(seed: int, episodes: int | None, variants: list[str]) -> dict[str, Any]:
+def play_pendulum_case(seed: int, episodes: int | None, variants: list[str], removed: str = "none") -> dict[str, Any]:
     """Mean return of :data:`EPISODES` greedy episodes of one trained policy, ``{variant: return}``."""
-    config, parameters = pendulum_parameters(seed, episodes)
+    config, parameters = pendulum_parameters(seed, episodes, removed)
     result = {}
     for name in variants:
         agent = Agent(GoldenBackend(variant(config, name)), seed=seed)
@@ -116,7 +116,7 @@ def cost_case(task: str, seed: int, budget: int | None, variants: list[str]) -> 
         config, parameters = mnist_parameters(seed, budget)
         obs = observations(load_mnist().test_images).astype(np.float64)[:VISITED]
     else:
-        config, parameters = pendulum_parameters(seed, budget)
+        config, parameters = pendulum_parameters(seed, budget, "hh")
         player = _Seen(config)
         agent = Agent(player, seed=seed)
         agent.load(parameters)

@@ -243,8 +243,12 @@ Regenerate with `svpg study spikes`. Spike mode has T time steps per decision an
 
 ## Trained in rate mode, played in spike mode
 
-The same weights, no further training. **Pendulum**, default settings, mean return of {EPISODES} greedy episodes
-(at most 200). {_grids(groups, "pendulum", ".0f")}
+The same weights, no further training. **Pendulum**, default settings but for the connections, mean return of {EPISODES}
+greedy episodes (at most 200).
+
+H–H removed. {_grids(groups, "pendulum, H–H removed", ".0f")}
+
+All connections. {_grids(groups, "pendulum", ".0f")}
 
 **MNIST**, contrastive, S→A and H–H removed, 20x10 hidden, greedy accuracy on the 1,000 test images (standard error
 .009). {_grids(groups, "mnist", ".3f")}
@@ -289,7 +293,7 @@ events reach; in rate mode each multiplies as well, in spike mode every event is
 once per row word. *Softmax terms* are 2^d, a table and a shift each; *softmax products* normalise activities (rate
 mode) or draw winners and average the action's probabilities (spike mode).
 
-**Pendulum** (69 synapses per row word):
+**Pendulum**, H–H removed (69 synapses per row word):
 
 {_cost_table(groups, "inverted-pendulum")}
 
