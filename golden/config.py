@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from golden.errors import SvpgError
 from golden.fixed import Format
+from golden.modes import MODES
 
 CONTRACT_VERSION = 3
 """Version of docs/numerics.md; changes when any output bit of any transaction may change."""
@@ -31,9 +32,6 @@ REMOVABLE = {
     "sh": frozenset({"sh"}),
 }
 """Connection patterns by what they remove: hidden-hidden, observation-action, hidden-action, observation-hidden."""
-
-MODES = ("rate", "spike")
-"""What a neuron sends: its activity, or spikes that are drawn from it."""
 
 OBS_SPIKES = ("analog", "bernoulli")
 """Observations in spike mode: held constant, or spikes drawn in every time step."""
@@ -158,6 +156,9 @@ class DeviceConfig:
             raise SvpgError(f"window = {self.window} is not possible; give a power of two up to {most}")
         if self.window > self.steps:
             raise SvpgError(f"window = {self.window} exceeds the {self.steps} steps of a decision; lower it")
+        if self.spikes and self.prob_frac > EXP_FRAC:
+            # The mean policy of the last steps is drawn from as the terms of a softmax are.
+            raise SvpgError(f"prob_frac = {self.prob_frac} is not possible in spike mode; give {EXP_FRAC} at most")
         if self.spikes and self.start != "silent":
             raise SvpgError(f"start = {self.start!r} does not exist in spike mode; leave it silent")
         if self.acc_frac > 2 * self.activity_frac + self.modulator_frac:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, policies, rules, section_format
-from golden.config import CONTRACT_VERSION, MODES, OBS_SPIKES, REMOVABLE, STARTS, DeviceConfig
+from golden.config import CONTRACT_VERSION, OBS_SPIKES, REMOVABLE, STARTS, DeviceConfig
+from golden.modes import MODES
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint32]

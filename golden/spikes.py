@@ -30,7 +30,7 @@ from golden.kernels import (
 from golden.rng import STREAM_OBS, STREAM_SPIKES, STREAM_WINNERS, draw_into, first_draw, threefry2x32
 
 OBS_DRAW_BITS = 8
-"""Random bits per spike of an observation neuron; 16 where observations have more fraction bits."""
+"""Random bits per spike of an observation neuron; twice as many where observations have more fraction bits."""
 
 BLOCK_BITS = 64
 
@@ -89,13 +89,19 @@ def shown(obs):  # type: ignore[no-untyped-def]
     return Shown(neuron, obs[neuron], np.zeros_like(neuron), np.zeros(neuron.size, dtype=np.uint64))
 
 
+@inlined
+def observation_draw_bits(obs_frac):  # type: ignore[no-untyped-def]
+    """Random bits per spike of an observation neuron."""
+    return OBS_DRAW_BITS if obs_frac <= OBS_DRAW_BITS else 2 * OBS_DRAW_BITS
+
+
 @compiled
 def spike_observations(c, shown, nonce, step):  # type: ignore[no-untyped-def]
     """Bernoulli spikes of the observations.
 
     ``step`` counts from the first one of the window that is filled before the decision begins.
     """
-    bits = OBS_DRAW_BITS if c.obs_frac <= OBS_DRAW_BITS else 2 * OBS_DRAW_BITS
+    bits = observation_draw_bits(c.obs_frac)
     per_block = BLOCK_BITS // bits
     key = np.uint64(nonce)
     first = step * ((shown.neuron.size + per_block - 1) // per_block)
@@ -220,6 +226,13 @@ def observation_spikes(c, obs, nonce, steps):  # type: ignore[no-untyped-def]
             for k in range(seen.neuron.size):
                 spikes[step, b, seen.neuron[k]] = seen.spike[k]
     return spikes
+
+
+def windowed_observations(c: Constants, obs: Ints, nonce: NDArray[np.uint64]) -> Ints:
+    """Bernoulli spikes in the window before each step of raw observations (B, S), int64 (steps, B, S)."""
+    spikes = observation_spikes(c, obs, nonce, c.window + c.steps - 1)
+    total = np.cumsum(np.concatenate([np.zeros_like(spikes[:1]), spikes]), axis=0)
+    return total[c.window :] - total[: -c.window]
 
 
 @inlined

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
-from hdl.layouts import activity_beat, group_beats, winner_bits
+from hdl.layouts import activity_beat, group_beats, last_beat, last_keep, winner_bits
 
 
 def assignment(config: DeviceConfig) -> data.StructLayout:
@@ -57,14 +55,10 @@ class Assigner(wiring.Component):
         number = Signal(range(max(group_beats(config, lanes), 2)))
         final = Signal()
 
-        def last_beat(size: int) -> int:
-            return math.ceil(size / lanes) - 1
-
-        def last_keep(size: int) -> int:
-            return (1 << (size - last_beat(size) * lanes)) - 1
-
         sizes = (config.group_size, config.actions)
-        hidden, action = ((last_beat(size), last_keep(size), uniform_activity(config, size)) for size in sizes)
+        hidden, action = (
+            (last_beat(size, lanes), last_keep(size, lanes), uniform_activity(config, size)) for size in sizes
+        )
         m.d.comb += [
             final.eq(number == Mux(group.action, action[0], hidden[0])),
             beat.keep.eq(Mux(final, Mux(group.action, action[1], hidden[1]), (1 << lanes) - 1)),

@@ -10,12 +10,12 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
 
 from golden.config import DeviceConfig
-from golden.errors import SvpgError
 from golden.protocol import (
     COUNTER_WORDS,
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
     FLAG_GIVEN,
+    FLAG_SPIKES,
     POLICY_FLAGS,
     RULE_FLAGS,
     SECTION_NAMES,
@@ -35,6 +35,7 @@ from hdl.memory import RowMemory, row_address
 from hdl.observations import ObservationQueue
 from hdl.options import CoreOptions
 from hdl.reader import CommandReader
+from hdl.spike_decision import SpikeDecision
 from hdl.update import Updater
 
 INFO_VALUE_WORDS = 2
@@ -66,15 +67,13 @@ class Core(wiring.Component):
     """Cycles from the last word of a frame that needs no work to its answer."""
 
     def __init__(self, config: DeviceConfig, options: CoreOptions | None = None) -> None:
-        if config.spikes:
-            raise SvpgError("the hardware has no spike mode yet; use backend golden or float for it")
-        self.config, self.options = config, options or CoreOptions()
-        self._decision = Decision(config, self.options)
+        self.config, self.options = config, options or CoreOptions.usual(config)
+        self._decision = (SpikeDecision if config.spikes else Decision)(config, self.options)
         super().__init__({"commands": In(stream.Signature(WORD)), "responses": Out(stream.Signature(WORD))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, abilities = self.config, self.options.abilities
+        config, abilities = self.config, self.options.abilities.within(self.config)
         learns = abilities.learns
         m.submodules.reader = reader = CommandReader(config, abilities)
         m.submodules.queue = queue = ObservationQueue(config)
@@ -90,13 +89,14 @@ class Core(wiring.Component):
         m.d.comb += [
             queue.clear.eq(reader.clear),
             queue.rewind.eq(decision.rewind),
-            decision.no_observations.eq(queue.empty),
+            decision.observation_count.eq(queue.count),
             reader.given_group.eq(decision.given_group),
             decision.given_winner.eq(reader.given_winner),
             decision.starts.payload.nonce.eq(request.nonce),
             decision.starts.payload.policy.eq(request.flags & POLICY_FLAGS),
             decision.starts.payload.given.eq((request.flags & FLAG_GIVEN).any()),
             decision.starts.payload.activity.eq((request.flags & FLAG_ACTIVITY).any()),
+            decision.starts.payload.spikes.eq((request.flags & FLAG_SPIKES).any()),
         ]
 
         # --- the memories: network, update, and what is loaded and read back, never at the same time ----------
@@ -130,6 +130,7 @@ class Core(wiring.Component):
                 decision.samples.payload.rule.eq(request.flags & RULE_FLAGS),
                 decision.samples.payload.counters.eq((request.flags & FLAG_COUNTERS).any()),
                 decision.samples.payload.modulator.eq(request.modulator),
+                *([decision.samples.payload.nonce.eq(request.nonce)] if config.spikes else []),
                 job.clear.eq(request.command == Command.CLEAR),
                 job.optimiser.eq(request.flags),
                 *(job[name].eq(request.update[i]) for i, name in enumerate(UPDATE_ARGUMENTS)),

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from amaranth import C, Cat, Module, Mux, Signal, signed
+from amaranth import C, Cat, Module, Mux, Signal
 from amaranth.hdl import Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from golden.arguments import RULES
 from golden.config import DeviceConfig
 from golden.kernels import POLICY_CONDITIONAL, POLICY_GREEDY
-from golden.protocol import COUNTERS, LEARN_COUNTERS, WORD_BITS, Section
+from golden.protocol import COUNTERS, LEARN_COUNTERS, WORD_BITS
 from hdl import clocks
 from hdl.assign import Assigner
 from hdl.draws import DrawStore
 from hdl.eligibility import Eligibility
 from hdl.engine import COUNTER_BITS, EventEngine
-from hdl.lanes import share_signature
-from hdl.layouts import WORD, Scan, winner_bits
-from hdl.memory import fetch_signature, write_signature
+from hdl.layouts import Scan
 from hdl.mover import Mover
-from hdl.observations import queued_observation
 from hdl.options import CoreOptions
 from hdl.results import Results
 from hdl.sampler import Sampler
 from hdl.softmax import Softmax
 from hdl.traces import follows
-
-DECISION = data.StructLayout({"nonce": 64, "policy": 2, "given": 1, "activity": 1})
-"""A decision to take; ``given`` and ``policy`` as in ``INFER``, ``activity``: the results include it."""
-
-
-def sample(config: DeviceConfig) -> data.StructLayout:
-    """A sample to learn: ``rule`` and ``modulator`` as in ``LEARN``; ``counters``: they are wanted."""
-    return data.StructLayout({"rule": 2, "modulator": signed(config.modulator_bits), "counters": 1})
+from hdl.transaction import DECISION, learn_with, sample, transaction_signature
 
 
 def first_sampled_pass(config: DeviceConfig) -> int:
@@ -67,20 +57,7 @@ class Decision(wiring.Component):
 
     Members
     -------
-    starts: In(stream of :data:`DECISION`), samples: In(stream of :func:`sample`), if the build learns; taken when the
-        results of the decision before have been sent, and not both at once.
-    observations: the entries of a :class:`hdl.observations.ObservationQueue`, which ``rewind`` starts;
-    ``no_observations``
-        tells that there are none.
-    given_group: Out; given_winner: In, in the same cycle: hidden winners that replace the draw; of a sample, its
-        winners, the action being that of the last group.
-    fetch: reads of the weights.
-    acc_fetch, acc_write: Out; the accumulators, if the build learns.
-    share: In(:func:`hdl.lanes.share_signature`), if the build learns; used while nothing is at work.
-    learning: Out; the eligibility is at work, or wants to be.
-    done: Out; one cycle when the results are complete: neither observations nor given winners are looked at any more.
-    words: Out(stream of :data:`hdl.layouts.WORD`): the results as :class:`hdl.results.Results` sends them. The cycles
-        among them count from the start to the last winner, whatever the flow of the words.
+    Those of :func:`hdl.transaction.transaction_signature`.
     """
 
     def __init__(self, config: DeviceConfig, options: CoreOptions) -> None:
@@ -90,27 +67,7 @@ class Decision(wiring.Component):
         if options.learns:
             rules = options.abilities.rules
             self._eligibility = Eligibility(config, lanes=options.softmax_lanes, products=options.products, rules=rules)
-        learning = {
-            "samples": In(stream.Signature(sample(config))),
-            "acc_fetch": Out(fetch_signature(config, Section.ACC)),
-            "acc_write": Out(write_signature(config, Section.ACC)),
-            "share": In(share_signature(config)),
-            "learning": Out(1),
-        }
-        super().__init__(
-            {
-                "starts": In(stream.Signature(DECISION)),
-                "rewind": Out(1),
-                "no_observations": In(1),
-                "observations": In(stream.Signature(queued_observation(config))),
-                "given_group": Out(range(config.groups + 1)),
-                "given_winner": In(winner_bits(config)),
-                "fetch": Out(fetch_signature(config)),
-                "done": Out(1),
-                "words": Out(stream.Signature(WORD)),
-                **(learning if options.learns else {}),
-            }
-        )
+        super().__init__(transaction_signature(config, options))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -126,6 +83,7 @@ class Decision(wiring.Component):
         connect(m, engine.fetch, flipped(self.fetch))
         connect(m, results.words, flipped(self.words))
 
+        no_observations = self.observation_count == 0
         job = Signal(DECISION)
         conditional, greedy = job.policy == POLICY_CONDITIONAL, job.policy == POLICY_GREEDY
         # Of a sample: what to learn; a decision has the policy of its rule so far.
@@ -167,7 +125,7 @@ class Decision(wiring.Component):
                 feed_valid.eq(1),
                 feed.source.eq(config.sources),
                 feed.value.eq(1 << config.drive_frac),
-                feed.scan.eq(Mux(self.no_observations, first_scan, Scan.NONE)),
+                feed.scan.eq(Mux(no_observations, first_scan, Scan.NONE)),
             ]
         with m.Else():
             m.d.comb += [
@@ -269,47 +227,17 @@ class Decision(wiring.Component):
             mover.peek_address.eq(results.peek_address),
             results.peek_data.eq(mover.peek_data),
             draws.nonces.payload.eq(self.starts.payload.nonce),
-            results.sends.payload.as_value().eq(Cat(job.activity, learned)),
+            results.sends.payload.activity.eq(job.activity),
+            results.sends.payload.learned.eq(learned),
         ]
         if learns:
             eligibility = self._eligibility
             m.submodules.eligibility = clocks.within(clocks.LEARN, eligibility, platform)
-            m.d.comb += self.learning.eq(tracing | eligibility.busy)
-            connect(m, eligibility.fetch, flipped(self.acc_fetch))
-            connect(m, eligibility.write, flipped(self.acc_write))
             counters["learn_words"] = eligibility.word_count
-            m.d.comb += [
-                eligibility.starts.payload.rule.eq(lesson.rule),
-                eligibility.starts.payload.modulator.eq(lesson.modulator),
-                eligibility.winner.eq(self.given_winner),
-                eligibility.peek_activity.eq(mover.peek_data),
-                eligibility.peek_second.eq(mover.peek_second),
-                eligibility.no_observations.eq(self.no_observations),
-                eligibility.observations.payload.eq(self.observations.payload),
-            ]
+            m.d.comb += [eligibility.starts.payload.rule.eq(lesson.rule), eligibility.winner.eq(self.given_winner)]
+            learn_with(m, self, eligibility, engine, mover, lesson.modulator, tracing)
             with m.If(learned):
                 m.d.comb += results.counts.as_value().eq(Cat(passes, *(counters[name] for name in LEARN_COUNTERS)))
-            with m.If(tracing):
-                m.d.comb += [
-                    mover.peek_address.eq(eligibility.peek_address),
-                    self.given_group.eq(eligibility.winner_group),
-                    self.rewind.eq(eligibility.rewind),
-                    eligibility.observations.valid.eq(self.observations.valid),
-                    self.observations.ready.eq(eligibility.observations.ready),
-                ]
-            # The multipliers: the update borrows them while nothing is at work.
-            borrowed, own = engine.share, eligibility.share
-            m.d.comb += [
-                borrowed.use.eq(own.use | self.share.use),
-                borrowed.square.eq(~tracing & self.share.square),
-            ]
-            for lane in range(config.lanes):
-                m.d.comb += [
-                    borrowed.columns[lane].eq(Mux(tracing, own.columns[lane], self.share.columns[lane])),
-                    borrowed.factors[lane].eq(own.factors[lane]),
-                    own.products[lane].eq(borrowed.products[lane]),
-                    self.share.products[lane].eq(borrowed.products[lane]),
-                ]
         turn = mover.passes.payload
         changed = mover.outcomes.payload
         drawn = winner == choice
@@ -341,7 +269,7 @@ class Decision(wiring.Component):
                 m.d.comb += biasing.eq(1)
                 with m.If(engine.events.ready):
                     m.next = "OBSERVE"
-                    with m.If(self.no_observations):
+                    with m.If(no_observations):
                         m.next = after_observations
             with m.State("OBSERVE"):
                 m.d.comb += observing.eq(1)

@@ -27,8 +27,12 @@ BIAS = 3
 
 
 def lesson(config: DeviceConfig) -> data.StructLayout:
-    """What to learn from a sample: ``rule`` and ``modulator`` as in ``LEARN``."""
-    return data.StructLayout({"rule": 2, "modulator": signed(config.modulator_bits)})
+    """What to learn from a sample: ``rule`` and ``modulator`` as in ``LEARN``.
+
+    In spike mode ``more`` tells that it is another time step of the sample before.
+    """
+    more = {"more": 1} if config.spikes else {}
+    return data.StructLayout({"rule": 2, "modulator": signed(config.modulator_bits), **more})
 
 
 def span_words(config: DeviceConfig, kind: int) -> int:
@@ -78,7 +82,7 @@ class Eligibility(wiring.Component):
     rewind: Out, no_observations: In, observations: In(stream of :func:`hdl.observations.queued_observation`).
     fetch, write: Out; the accumulators.
     share: Out(:func:`hdl.lanes.share_signature`).
-    word_count: Out; row words touched since the start, biases apart.
+    word_count: Out; row words touched since a start that was not ``more``, biases apart.
     busy: Out; a start cannot be taken, since the last sample is at work or the columns are being cleared.
     done: Out; one cycle, all has been written.
     """
@@ -279,6 +283,11 @@ class Eligibility(wiring.Component):
                     ]
         m.d.sync += self.share.use.eq(issues)
         rounding = drive + config.activity_frac + config.modulator_frac - config.acc_frac
+        # What the published rule adds up over a window of spikes is a mean.
+        most_rounding, shift_amount = rounding, C(rounding)
+        if config.spikes and "published" in self.rules:
+            most_rounding += config.window.bit_length() - 1
+            shift_amount = Mux(follows(self.rules, job.rule, "published"), most_rounding, rounding)
         # Words in which a lane belongs to the action group, a bit each.
         has_action = [
             C(
@@ -327,7 +336,7 @@ class Eligibility(wiring.Component):
                 ]
             amount = Signal(signed(max(product_bits(config) + 1 - rounding, 1) + 1), name=f"amount{lane}")
             with m.If(valid[at_amount - 1]):
-                m.d.sync += amount.eq(Mux(exists, shift_round(total, C(rounding), rounding), 0))
+                m.d.sync += amount.eq(Mux(exists, shift_round(total, shift_amount, most_rounding), 0))
             m.d.comb += self.write.data[lane].eq(saturate(self.fetch.data[lane] + amount, config.acc_bits))
 
         # --- the course of a sample ------------------------------------------------------------------------------
@@ -342,7 +351,9 @@ class Eligibility(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += self.starts.ready.eq(1)
                 with m.If(self.starts.valid):
-                    m.d.sync += [job.eq(self.starts.payload), self.word_count.eq(0)]
+                    m.d.sync += job.eq(self.starts.payload)
+                    with m.If(~self.starts.payload.more if config.spikes else 1):
+                        m.d.sync += self.word_count.eq(0)
                     m.next = "WALK"
             with m.State("WALK"):
                 m.d.comb += traces.starts.valid.eq(job.modulator != 0)

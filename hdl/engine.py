@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
-from hdl.lanes import LaneMultipliers, share_signature
+from hdl.lanes import LaneMultipliers, LaneShifters, as_shift, share_signature, shift_value
 from hdl.layouts import Scan, event, event_bits, potential_beat, word_index
 from hdl.memory import FETCH_LATENCY, fetch_signature, row_address
 from hdl.pipeline import delay
@@ -58,7 +58,9 @@ class EventEngine(wiring.Component):
     words of that event's span; after an event of no word, :attr:`latency` - 2 cycles if nothing else is in work. The
     other beats follow without a pause.
 
-    Multipliers: ``config.lanes``, between registers.
+    In spike mode every value is a power of two or the negative of one (:mod:`hdl.digits`), or 0.
+
+    Multipliers: ``config.lanes``, between registers; none in spike mode unless ``learns``.
 
     Parameters
     ----------
@@ -73,6 +75,7 @@ class EventEngine(wiring.Component):
     events: In(stream of :func:`hdl.layouts.event`); ``ready`` depends on whether the event asks for a scan.
     beats: Out(stream of :func:`hdl.layouts.potential_beat`); lanes without a neuron hold anything.
     event_count, word_count: Out; events and row words since the last bias event was taken, which does not count.
+    idle: Out; no event is in work, and no product on its way.
     stall_count: Out; cycles since then in which an event with words was offered and no row word was read.
     """
 
@@ -90,6 +93,7 @@ class EventEngine(wiring.Component):
                 "fetch": Out(fetch_signature(config)),
                 "events": In(stream.Signature(event(config))),
                 "beats": Out(stream.Signature(potential_beat(config, scan_lanes))),
+                "idle": Out(1),
                 "event_count": Out(COUNTER_BITS),
                 "word_count": Out(COUNTER_BITS),
                 "stall_count": Out(COUNTER_BITS),
@@ -131,7 +135,9 @@ class EventEngine(wiring.Component):
         # --- the event in work: one word per cycle ---------------------------------------------------------
         busy, reading = Signal(), Signal()
         word, final_word = Signal(index), Signal(index)
-        value, sets, asking = Signal(signed(event_bits(config))), Signal(), Signal()
+        shifts = config.spikes and not self.learns
+        value = Signal(shift_value(config) if shifts else signed(event_bits(config)))
+        sets, asking = Signal(), Signal()
         scanning, ends, taken, issues = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             ends.eq(busy & (~reading | (word == final_word))),
@@ -147,7 +153,7 @@ class EventEngine(wiring.Component):
                 self.fetch.address.eq(row_address(config, offered.source, first_word)),
                 word.eq(first_word),
                 final_word.eq(last_word),
-                value.eq(offered.value),
+                value.eq(as_shift(offered.value) if shifts else offered.value),
                 sets.eq(is_bias),
                 asking.eq(asks),
             ]
@@ -161,7 +167,7 @@ class EventEngine(wiring.Component):
         stages = FETCH_LATENCY + 1
         valid = [Signal(name=f"valid{i}") for i in range(stages)]
         target = [Signal(index, name=f"target{i}") for i in range(stages)]
-        factor = [Signal.like(value, name=f"factor{i}") for i in range(stages - 1)]
+        factor = [Signal(value.shape(), name=f"factor{i}") for i in range(stages - 1)]
         replaces = [Signal(name=f"replaces{i}") for i in range(stages)]
         m.d.sync += [
             valid[0].eq(issues),
@@ -173,6 +179,7 @@ class EventEngine(wiring.Component):
             *delay(factor),
             *delay(replaces),
         ]
+        m.d.comb += self.idle.eq(~(busy | Cat(*valid).any()))
         now, then = potential.read_port(domain="comb"), potential.write_port()
         old_bank, new_bank = Signal(), Signal()
         m.d.comb += [
@@ -180,7 +187,8 @@ class EventEngine(wiring.Component):
             then.addr.eq(Cat(target[-1], new_bank)),
             then.en.eq(valid[-1]),
         ]
-        m.submodules.multipliers = multipliers = LaneMultipliers(config, learns=self.learns)
+        multipliers = LaneShifters(config) if shifts else LaneMultipliers(config, learns=self.learns)
+        m.submodules.multipliers = multipliers
         m.d.comb += [
             multipliers.weights.eq(self.fetch.data),
             multipliers.value.eq(factor[-1]),

@@ -1,9 +1,10 @@
-"""The multipliers of the lanes, for whoever is at work."""
+"""What the lanes do to a row word: multiply, or shift."""
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth import C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
@@ -81,4 +82,58 @@ class LaneMultipliers(wiring.Component):
                 ]
             with m.If(use):
                 m.d.sync += self.products[lane].eq(left * right)
+        return m
+
+
+def shift_value(config: DeviceConfig) -> data.StructLayout:
+    """A power of two, ``exponent``, or the negative of one."""
+    return data.StructLayout({"exponent": range(event_bits(config)), "negative": 1})
+
+
+def as_shift(value: Value) -> Value:
+    """:func:`shift_value` of an event's value that is a power of two, or the negative of one."""
+    exponent: Value = C(0, (len(value) - 1).bit_length())
+    for bit in reversed(range(len(value))):
+        exponent = Mux(value[bit], bit, exponent)
+    return Cat(exponent, value[-1])
+
+
+class LaneShifters(wiring.Component):
+    """The same products where values are powers of two or their negatives, without a multiplier.
+
+    Golden twin: :func:`golden.kernels.add_event` for the events of spike mode. Every such value is allowed.
+
+    Products come one cycle after their factors and stay while none are asked for.
+
+    No multipliers.
+
+    Parameters
+    ----------
+    config: formats, ``lanes``.
+
+    Members
+    -------
+    weights: In, value: In(:func:`shift_value`); use: In: their products are wanted.
+    products: Out.
+    """
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "use": In(1),
+                "weights": In(row_values(config, Section.WEIGHT)),
+                "value": In(shift_value(config)),
+                "products": Out(signed(config.weight_bits + event_bits(config))).array(config.lanes),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for lane in range(self.config.lanes):
+            weight = self.weights[lane]
+            factor = Signal(signed(self.config.weight_bits + 1), name=f"factor{lane}")
+            m.d.comb += factor.eq(Mux(self.value.negative, -weight, weight))
+            with m.If(self.use):
+                m.d.sync += self.products[lane].eq(factor << self.value.exponent)
         return m

@@ -40,6 +40,11 @@ def all_beats(config: DeviceConfig, lanes: int) -> int:
     return hidden_beats(config, lanes) + math.ceil(config.actions / lanes)
 
 
+def all_spikes(config: DeviceConfig) -> int:
+    """Spikes of all groups in all steps of a decision."""
+    return config.steps * (config.groups + 1)
+
+
 def winner_bits(config: DeviceConfig) -> int:
     """Bits of an index within a group."""
     return (largest_group(config) - 1).bit_length()
@@ -65,8 +70,11 @@ class Scan(enum.IntFlag):
 
 
 def event_bits(config: DeviceConfig) -> int:
-    """Bits of an event's value: an observation, or twice a change of activity by up to 1.0 either way."""
-    observation = config.obs_bits + config.drive_frac - config.obs_frac
+    """Bits of an event's value: an observation, or twice a change of activity by up to 1.0 either way.
+
+    In spike mode one bit more for an observation, whose highest digit may be larger than the whole.
+    """
+    observation = config.obs_bits + config.drive_frac - config.obs_frac + config.spikes
     largest_move = 2 << config.drive_frac
     return max(observation, largest_move.bit_length() + 1)
 
@@ -81,6 +89,16 @@ def event(config: DeviceConfig) -> data.StructLayout:
     return data.StructLayout(
         {"source": range(config.sources + 1), "value": signed(event_bits(config)), "scan": Scan.ALL.bit_length()}
     )
+
+
+def last_beat(size: int, lanes: int) -> int:
+    """Number of the last beat of a group, counted from 0."""
+    return math.ceil(size / lanes) - 1
+
+
+def last_keep(size: int, lanes: int) -> int:
+    """``keep`` of that beat."""
+    return (1 << (size - last_beat(size, lanes) * lanes)) - 1
 
 
 def row_values(config: DeviceConfig, section: Section) -> data.ArrayLayout:

@@ -54,6 +54,7 @@ class Mover(wiring.Component):
     beats: In(stream of :func:`hdl.layouts.activity_beat`), the groups of a pass in order.
     events: Out(stream of :func:`hdl.layouts.event`).
     outcomes: Out(stream of 1 bit): whether an activity has changed, once per pass.
+    before: Out; the stored activities that the next beat is compared with, while a pass runs.
     peek_address: In; peek_data: Out, and peek_second: Out, if ``learns``: the stored activities of a beat, while no
         pass runs.
     """
@@ -71,6 +72,7 @@ class Mover(wiring.Component):
                 "beats": In(stream.Signature(activity_beat(config, lanes))),
                 "events": Out(stream.Signature(event(config))),
                 "outcomes": Out(stream.Signature(1)),
+                "before": Out(activities),
                 "peek_address": In(range(self.depth)),
                 "peek_data": Out(activities),
                 **({"peek_second": Out(activities)} if learns else {}),
@@ -122,6 +124,8 @@ class Mover(wiring.Component):
                 self.peek_second.eq(get.data),
             ]
             before = [Mux(job.second & ~job.departs, get.data[lane], old.data[lane]) for lane in range(lanes)]
+        for lane in range(lanes):
+            m.d.comb += self.before[lane].eq(Mux(job.silent, 0, before[lane]))
         with m.If(self.passes.valid & self.passes.ready):
             m.d.sync += [
                 running.eq(1),
@@ -144,7 +148,7 @@ class Mover(wiring.Component):
         for lane in range(lanes):
             difference = Signal(signed(config.activity.bits + 1), name=f"difference{lane}")
             m.d.comb += [
-                difference.eq(beat.activity[lane] - Mux(job.silent, 0, before[lane])),
+                difference.eq(beat.activity[lane] - self.before[lane]),
                 moves[lane].eq(beat.keep[lane] & (difference != 0)),
             ]
             with m.If(taken):

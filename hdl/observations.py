@@ -38,7 +38,7 @@ class ObservationQueue(wiring.Component):
     clear: In; empties the queue.
     put: In(stream of :func:`observation`, always ready); at most S after a clear.
     rewind: In; starts to offer them from the first on.
-    empty: Out; nothing has been put in since the last clear.
+    count: Out; how many have been put in since the last clear.
     entries: Out(stream of :func:`queued_observation`).
     """
 
@@ -49,7 +49,7 @@ class ObservationQueue(wiring.Component):
                 "clear": In(1),
                 "put": In(stream.Signature(observation(config), always_ready=True)),
                 "rewind": In(1),
-                "empty": Out(1),
+                "count": Out(range(config.inputs + 1)),
                 "entries": Out(stream.Signature(queued_observation(config))),
             }
         )
@@ -59,14 +59,13 @@ class ObservationQueue(wiring.Component):
         inputs = self.config.inputs
         m.submodules.memory = memory = Memory(shape=observation(self.config), depth=max(inputs, 2), init=[])
         write, read = memory.write_port(), memory.read_port()
-        count, next_one = Signal(range(inputs + 1)), Signal(range(inputs + 1))
+        count, next_one = self.count, Signal(range(inputs + 1))
         offered, final, advance = Signal(), Signal(), Signal()
         running = Signal()
         m.d.comb += [
             write.en.eq(self.put.valid),
             write.addr.eq(count),
             write.data.eq(self.put.payload),
-            self.empty.eq(count == 0),
             advance.eq(~offered | self.entries.ready),
             read.en.eq(advance),
             read.addr.eq(next_one),

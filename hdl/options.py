@@ -30,6 +30,8 @@ class CoreOptions:
     ----------
     softmax_lanes: neurons per cycle of scan, softmax, mover, sampler and traces; at most the lanes of a row word.
     rounds_per_cycle: of the random generator; 1, 2, 4 or 20.
+    pipelined: a generator with a stage for every round instead, which has a block of draws in every cycle; spike mode
+        only.
     in_logic: make the two multiplications per group, reciprocal and draw, of adders, which saves two multipliers.
     rules, optimisers: what the build learns with, names with commas between; none of either: it does not learn.
     products: multipliers per lane when it learns; with 1 instead of 2, a row that has changed takes two cycles a word.
@@ -41,6 +43,7 @@ class CoreOptions:
 
     softmax_lanes: int = 4
     rounds_per_cycle: int = 1
+    pipelined: bool = False
     in_logic: bool = False
     rules: str = ""
     optimisers: str = ""
@@ -58,6 +61,11 @@ class CoreOptions:
             raise SvpgError("core.rules and core.optimisers go together; give some of both, or none")
         if self.products not in (1, 2):
             raise SvpgError(f"core.products = {self.products} is not possible; give 1 or 2")
+
+    @classmethod
+    def usual(cls, config: DeviceConfig, **options: Any) -> CoreOptions:
+        """The build for a device of which no more is said: spikes need so many draws that it pays to pipeline them."""
+        return cls(**{"pipelined": config.spikes, **options})
 
     @property
     def abilities(self) -> Abilities:
@@ -81,7 +89,7 @@ class CoreOptions:
         ------
         SvpgError: the lanes of a row word leave none for the softmax.
         """
-        build = cls(softmax_lanes=1, in_logic=True, **options)
+        build = cls.usual(config, softmax_lanes=1, in_logic=True, **options)
         left = multipliers - build.multipliers(config) + 1
         if left < 1:
             raise SvpgError(
@@ -93,9 +101,12 @@ class CoreOptions:
         return dataclasses.replace(build, softmax_lanes=min(left, config.lanes, MOST_SOFTMAX_LANES))
 
     def multipliers(self, config: DeviceConfig) -> int:
-        """Multipliers of a build: of the lanes of the engine and of the softmax, and those per group and per row."""
+        """Multipliers of a build: of the lanes of the engine and of the softmax, and those per group and per row.
+
+        In spike mode the lanes have some for learning only.
+        """
         per_group = 0 if self.in_logic else MULTIPLICATIONS_PER_GROUP
-        lanes = config.lanes * (self.products if self.learns else 1)
+        lanes = config.lanes * (self.products if self.learns else 0 if config.spikes else 1)
         return lanes + self.softmax_lanes + per_group + (MULTIPLICATIONS_PER_ROW if self.learns else 0)
 
 

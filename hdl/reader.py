@@ -10,12 +10,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from golden.arguments import OPTIMISERS, apply_limits, section_format
+from golden.arguments import OPTIMISERS, POLICIES, apply_limits, obs_range, policies, section_format
 from golden.config import DeviceConfig
 from golden.kernels import OBSERVATION, POLICY_CONDITIONAL
 from golden.plasticity import RULE_CONTRASTIVE
 from golden.protocol import (
     FLAG_GIVEN,
+    FLAG_SPIKES,
     INFER_FLAGS,
     LEARN_FLAGS,
     NONCE_WORDS,
@@ -180,11 +181,15 @@ class CommandReader(wiring.Component):
         group = Signal(range(max(config.groups, 2)))
         quarter = Signal(range(NONCE_WORDS))
         argument = Signal(range(len(UPDATE_ARGUMENTS)))
-        wants_given = Mux(
+        wants_given: Value = Mux(
             job.command == Command.INFER,
             (job.flags & FLAG_GIVEN).any(),
             (job.flags & RULE_FLAGS) != RULE_CONTRASTIVE,
         )
+        if config.spikes:
+            wants_given = C(0)
+        known_policies = [POLICIES[name] for name in policies(config)]
+        infer_flags = INFER_FLAGS & ~(0 if config.spikes else FLAG_SPIKES)
         rules, optimisers = abilities.masks
         m.d.comb += [synapses.row.eq(job.place.row), synapses.column.eq(column)]
         m.d.sync += present.eq(column)
@@ -202,7 +207,7 @@ class CommandReader(wiring.Component):
                         m.d.comb += wrong.eq(Mux(flags >= len(sections), Status.FLAGS, Status.OK))
                     with m.Case(Command.INFER):
                         is_odd = (flags & FLAG_GIVEN).any() & (policy != POLICY_CONDITIONAL)
-                        unknown = (flags & ~C(INFER_FLAGS, 8)).any() | (policy > POLICY_CONDITIONAL)
+                        unknown = (flags & ~C(infer_flags, 8)).any() | (policy > max(known_policies))
                         m.d.comb += wrong.eq(Mux(is_odd | unknown, Status.FLAGS, Status.OK))
                     if abilities.learns:
                         with m.Case(Command.LEARN):
@@ -228,7 +233,7 @@ class CommandReader(wiring.Component):
                         m.next = "NONCE"
                     if abilities.learns:
                         with m.Elif(command == Command.LEARN):
-                            m.next = "MODULATOR"
+                            m.next = "NONCE" if config.spikes else "MODULATOR"
                         with m.Elif(command == Command.APPLY):
                             m.next = "UPDATE"
                     with m.Else():
@@ -289,6 +294,9 @@ class CommandReader(wiring.Component):
                 with m.If(taken):
                     m.d.sync += job.nonce.eq(Cat(job.nonce[WORD_BITS:], word.data))
                 accept_values(1, C(Status.OK, 8), quarter, NONCE_WORDS, 0, "OBSERVATIONS")
+                if abilities.learns and config.spikes:
+                    with m.If(taken & (quarter == NONCE_WORDS - 1) & ~word.last & (job.command == Command.LEARN)):
+                        m.next = "MODULATOR"
             with m.State("OBSERVATIONS"):
                 words = words_of(config.obs_bits)
                 value = value_of(words)
@@ -299,7 +307,10 @@ class CommandReader(wiring.Component):
                     self.put.payload.index.eq(index),
                     self.put.payload.value.eq(value),
                 ]
-                wrong = Mux(misfits(value, config.obs_bits), Status.VALUE, Status.OK)
+                bad = misfits(value, config.obs_bits)
+                if config.obs_spikes == "bernoulli" and config.spikes:
+                    bad = (value.as_signed() < obs_range(config)[0]) | (value.as_signed() > obs_range(config)[1])
+                wrong = Mux(bad, Status.VALUE, Status.OK)
                 accept_values(words, wrong, index, config.inputs, ~wants_given, "GIVEN")
             with m.State("GIVEN"):
                 m.d.comb += [put_given.en.eq(taken), put_given.addr.eq(group)]

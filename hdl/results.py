@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
 from golden.protocol import COUNTER_WORDS, COUNTERS, LEARN_COUNTERS, WORD_BITS, words_of
-from hdl.layouts import WORD, all_beats, winner_bits
+from hdl.layouts import WORD, all_beats, all_spikes, winner_bits
 
 COUNT_WORDS = 1 + COUNTER_WORDS * len(COUNTERS)
 """Words of the iterations and the counters of ``INFER``."""
@@ -19,8 +19,9 @@ COUNT_WORDS = 1 + COUNTER_WORDS * len(COUNTERS)
 LEARN_COUNT_WORDS = 1 + COUNTER_WORDS * len(LEARN_COUNTERS)
 """The same of ``LEARN``."""
 
-SENDS = data.StructLayout({"activity": 1, "learned": 1})
-"""What to send: a decision, with the ``activity`` if set; or, of a sample that was ``learned``, the counts alone."""
+SENDS = data.StructLayout({"activity": 1, "spikes": 1, "learned": 1})
+"""What to send: a decision, with the ``activity`` and the ``spikes`` of all steps if set; or, of a sample that was
+``learned``, the counts alone."""
 
 
 class Results(wiring.Component):
@@ -45,6 +46,7 @@ class Results(wiring.Component):
     probabilities: In(stream of {``beat``, ``probability``}, always ready): beats of the action group.
     counts: In; iterations and counters as words, in the order of what is sent.
     peek_address: Out; peek_data: In: stored activities of a beat.
+    spike_address: Out; spike: In, one cycle later, in spike mode: winners of all steps, one after the other.
     sends: In(stream of :data:`SENDS`): starts to send.
     words: Out(stream of :data:`hdl.layouts.WORD`).
     """
@@ -57,6 +59,7 @@ class Results(wiring.Component):
         self._beats = math.ceil(config.actions / lanes)
         probabilities = data.ArrayLayout(config.probability.bits, lanes)
         winner = {"group": range(config.groups + 1), "winner": winner_bits(config)}
+        spikes = {"spike_address": Out(range(all_spikes(config))), "spike": In(winner_bits(config))}
         beat = {"beat": range(max(self._beats, 2)), "probability": probabilities}
         super().__init__(
             {
@@ -67,6 +70,7 @@ class Results(wiring.Component):
                 "counts": In(data.ArrayLayout(WORD_BITS, LEARN_COUNT_WORDS)),
                 "peek_address": Out(range(all_beats(config, lanes))),
                 "peek_data": In(data.ArrayLayout(config.activity.bits, lanes)),
+                **(spikes if config.spikes else {}),
                 "sends": In(stream.Signature(SENDS)),
                 "words": Out(stream.Signature(WORD)),
             }
@@ -110,6 +114,20 @@ class Results(wiring.Component):
             self.words.payload.eq(out),
         ]
 
+        spikes = self.config.spikes
+        if spikes:
+            # The address is a cycle ahead of the spike.
+            number, next_number = Signal.like(self.spike_address), Signal.like(self.spike_address)
+            m.d.comb += [next_number.eq(number), self.spike_address.eq(next_number)]
+            m.d.sync += number.eq(next_number)
+
+        def behind_activity() -> None:
+            """The spikes come last, if they are wanted."""
+            m.next = "IDLE"
+            if spikes:
+                with m.If(job.spikes):
+                    m.next = "SPIKES"
+
         def next_neuron() -> None:
             """Go on to the next neuron of the group, or to the group behind it."""
             with m.If(left == 0):
@@ -131,6 +149,8 @@ class Results(wiring.Component):
                 m.d.comb += self.sends.ready.eq(advance)
                 with m.If(self.sends.valid & self.sends.ready):
                     m.d.sync += [job.eq(self.sends.payload), index.eq(0)]
+                    if spikes:
+                        m.d.comb += next_number.eq(0)
                     m.next = "COUNTS"
             with m.State("COUNTS"):
                 m.d.comb += [
@@ -154,7 +174,7 @@ class Results(wiring.Component):
             with m.State("PROBABILITIES"):
                 m.d.comb += [
                     word.eq(get_beat.data[lane] >> (part * WORD_BITS)),
-                    is_last.eq((left == 0) & (part == prob_words - 1) & ~job.activity),
+                    is_last.eq((left == 0) & (part == prob_words - 1) & ~job.activity & ~job.spikes),
                 ]
                 with m.If(advance):
                     with m.If(part == prob_words - 1):
@@ -165,18 +185,25 @@ class Results(wiring.Component):
                             with m.If(job.activity):
                                 m.next = "ACTIVITY"
                             with m.Else():
-                                m.next = "IDLE"
+                                behind_activity()
                     with m.Else():
                         m.d.sync += part.eq(part + 1)
             with m.State("ACTIVITY"):
                 m.d.comb += [
                     word.eq(self.peek_data[lane]),
-                    is_last.eq((left == 0) & (group == config.groups)),
+                    is_last.eq((left == 0) & (group == config.groups) & ~job.spikes),
                 ]
                 with m.If(advance):
                     next_neuron()
-                    with m.If(is_last):
-                        m.next = "IDLE"
+                    with m.If((left == 0) & (group == config.groups)):
+                        behind_activity()
+            if spikes:
+                with m.State("SPIKES"):
+                    m.d.comb += [word.eq(self.spike), is_last.eq(number == all_spikes(config) - 1)]
+                    with m.If(advance):
+                        m.d.comb += next_number.eq(number + 1)
+                        with m.If(is_last):
+                            m.next = "IDLE"
         with m.If(advance):
             m.d.sync += [out_valid.eq(~steps.ongoing("IDLE")), out.data.eq(word), out.last.eq(is_last)]
         return m

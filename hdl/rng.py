@@ -127,3 +127,64 @@ class DrawGenerator(wiring.Component):
                 words[1].eq(request.stream + key1),
             ]
         return m
+
+
+class DrawPipeline(wiring.Component):
+    """The same draws with a stage for every round: a block in every cycle.
+
+    Golden twin: :func:`golden.rng.draws`. Every value of every input is allowed, but the nonce of a request is that of
+    all before it whose draws have not been taken.
+
+    A request that is taken in cycle c is answered from cycle c + :attr:`latency` on; while an answer waits, so does
+    everything behind it.
+
+    Members
+    -------
+    requests: In(stream of :data:`REQUEST`).
+    draws: Out(stream of :data:`DRAWS`).
+    """
+
+    latency = ROUNDS + 1
+    """Cycles from a request to its draws."""
+
+    def __init__(self) -> None:
+        super().__init__({"requests": In(stream.Signature(REQUEST)), "draws": Out(stream.Signature(DRAWS))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        request = self.requests.payload
+        nonce = Signal(2 * WORD)
+        key0, key1 = nonce[:WORD], nonce[WORD:]
+        keys = [key0, key1, Signal(WORD, name="k2")]
+        m.d.comb += keys[2].eq(C(PARITY, WORD) ^ key0 ^ key1)
+        valid = [Signal(name=f"valid{i}") for i in range(ROUNDS + 1)]
+        words = [[Signal(WORD, name=f"x{word}_{i}") for word in range(2)] for i in range(ROUNDS + 1)]
+        advance = Signal()
+        m.d.comb += [
+            advance.eq(~valid[-1] | self.draws.ready),
+            self.requests.ready.eq(advance),
+            self.draws.valid.eq(valid[-1]),
+            self.draws.payload.eq(Cat(*words[-1])),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                later.eq(earlier) for earlier, later in zip([self.requests.valid, *valid], valid, strict=False)
+            ]
+        # A stage without work keeps still, which saves power, and time in simulation.
+        with m.If(advance & self.requests.valid):
+            m.d.sync += [
+                nonce.eq(request.nonce),
+                words[0][0].eq(request.block + request.nonce[:WORD]),
+                words[0][1].eq(request.stream + request.nonce[WORD:]),
+            ]
+        for i in range(ROUNDS):
+            x0, x1 = words[i]
+            total = Signal(WORD, name=f"total{i}")
+            m.d.comb += total.eq(x0 + x1)
+            mixed = [total, x1.rotate_left(ROTATIONS[i % len(ROTATIONS)]) ^ total]
+            injection, rest = divmod(i + 1, INJECTION_PERIOD)
+            if rest == 0:
+                mixed = [mixed[0] + keys[injection % 3], mixed[1] + keys[(injection + 1) % 3] + injection]
+            with m.If(advance & valid[i]):
+                m.d.sync += [word.eq(value) for word, value in zip(words[i + 1], mixed, strict=True)]
+        return m

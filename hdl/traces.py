@@ -40,7 +40,8 @@ def follows(rules: frozenset[str], rule: Value, name: str) -> Value:
 class Traces(wiring.Component):
     """Goes through the stored activities and lists the neurons that are active or have a change.
 
-    Golden twin: ``q`` and ``change`` in :func:`golden.plasticity.learn_batch`. Every activity up to 1.0 is allowed, and
+    Golden twins: ``q`` and ``change`` in :func:`golden.plasticity.learn_batch`, ``trace`` and ``change`` in
+    :func:`golden.spike_learning.learn_spikes`. Every activity up to 1.0 is allowed, and
     every winner within its group.
 
     A beat with n neurons to list takes max(n, 1) cycles if they are taken; the first is offered :attr:`latency` cycles
@@ -57,7 +58,8 @@ class Traces(wiring.Component):
     starts: In(stream of a rule); taken when the walk before is done.
     group: Out; winner: In, in the same cycle: where it should have been active alone.
     peek_address: Out; peek_activity, peek_second: In, in the same cycle: activities of the free phase and second ones
-        (:class:`hdl.mover.Mover`).
+        (:class:`hdl.mover.Mover`). In spike mode the activities are traces, and the second ones of the published rule
+        those of the softmax.
     entries: Out(stream of :func:`trace`).
     done: Out; one cycle at the end of a walk.
     """
@@ -117,13 +119,15 @@ class Traces(wiring.Component):
         size = Mux(ends, Mux(is_action, last_size[1], last_size[0]), lanes)
         counts = Signal(lanes)
         one = 1 << config.activity_frac
+        # Where the change is one from what was expected, which lies in the second store.
+        expected = ~contrastive if config.spikes else conditional & is_action
         for i in range(lanes):
             new, old = Signal(config.activity.bits, name=f"new{i}"), Signal(config.activity.bits, name=f"old{i}")
             difference = Signal(signed(config.activity.bits + 1), name=f"difference{i}")
             q = self.peek_activity[i]
             m.d.comb += [
                 new.eq(Mux(contrastive, self.peek_second[i], Mux(self.winner == before + i, one, 0))),
-                old.eq(Mux(conditional & is_action, self.peek_second[i], q)),
+                old.eq(Mux(expected, self.peek_second[i], q)),
                 difference.eq(new - old),
                 counts[i].eq((i < size) & ((q != 0) | (difference != 0))),
             ]

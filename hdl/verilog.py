@@ -6,6 +6,8 @@ Here the large ones, which start at zero, become instances of one small Verilog 
 
 from __future__ import annotations
 
+import re
+
 from amaranth import ClockSignal, Instance, Value
 from amaranth.back import rtlil, verilog
 from amaranth.hdl import MemoryInstance
@@ -37,6 +39,9 @@ module zeroed_memory #(
   assign read_data = memory[read_address];
 endmodule
 """
+
+CONSTANT_PROCESS = re.compile(r"always @\*(?=\n\s*\S+ = \d+'h[0-9a-f]+;\n)")
+"""A process that sets some bits of a signal to a constant, once and for all."""
 
 
 class _Platform:
@@ -100,5 +105,7 @@ def convert(component: wiring.Component, name: str, gates_clocks: bool = False) 
     text: str = verilog.convert(
         component, name=name, platform=_Platform(gates_clocks), emit_src=False, strip_internal_attrs=True
     )
+    # Some bits of a signal that never change: a process without inputs would not run even once.
+    text = CONSTANT_PROCESS.sub("initial", text)
     parts = {"zeroed_memory": ZEROED_MEMORY, "clock_gate": CLOCK_GATE}
     return text + "".join(part for module, part in parts.items() if f"{module} " in text)

@@ -69,10 +69,10 @@ class Agent:
         """Observations (B, S) as the device receives them: ``(obs - obs_mean) / obs_scale``."""
         return (obs - self._obs_mean) / self._obs_scale if self._centred else obs
 
-    def decide(self, obs: Array, purpose: Purpose, first: int, policy: str) -> Decision:
+    def decide(self, obs: Array, purpose: Purpose, first: int, policy: str, spikes: bool = False) -> Decision:
         """Decide a batch (B, S) with the nonces of ``purpose`` counted from ``first``; ``q`` is not asked for."""
         nonce = nonces(self.seed, purpose, first, len(obs))
-        return self.backend.infer(self.prepare(obs), nonce, policy, activity=False)
+        return self.backend.infer(self.prepare(obs), nonce, policy, activity=False, spikes=spikes)
 
     def train(
         self,

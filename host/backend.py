@@ -30,6 +30,7 @@ class Decision:
     iterations: int64 (B,), softmax passes.
     counters: int64 arrays (B,) by name; ``events`` and ``row_words`` on devices, ``cycles`` and
         ``stalls`` on hardware.
+    spikes: int64 (B, T, G+1), index within the group of every spike in spike mode; ``None`` if not asked for.
     """
 
     winners: NDArray[np.int64]
@@ -37,6 +38,7 @@ class Decision:
     q: NDArray[np.float64]
     iterations: NDArray[np.int64]
     counters: dict[str, NDArray[np.int64]]
+    spikes: NDArray[np.int64] | None = None
 
     @property
     def action(self) -> NDArray[np.int64]:
@@ -86,12 +88,13 @@ class Backend(Protocol):
         policy: str = "sample",
         winners: NDArray[np.int64] | None = None,
         activity: bool = True,
+        spikes: bool = False,
     ) -> Decision:
         """Decide a batch: ``obs`` (B, S) float, ``nonce`` (B,) uint64, ``policy`` one of :data:`POLICIES`.
 
         With ``policy="conditional"``, ``winners`` (B, G+1) may fix the hidden winners instead of drawing them
         (the last column is not read): ``action_prob`` is then P(a | s, h). Hardware answers sooner without the
-        ``activity`` of all neurons.
+        ``activity`` of all neurons; ``spikes`` asks for every spike of a decision in spike mode.
         """
 
     def learn(

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from golden.config import MODES
 from golden.errors import SvpgError
+from golden.modes import MODES
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -38,6 +38,7 @@ _positive.__name__ = "positive integer"
 
 
 def _add_build_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mode", choices=MODES, help="default: as trained; rate for a task")
     parser.add_argument(
         "--set",
         dest="assignments",
@@ -78,6 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
     play.add_argument("--episodes", type=_positive, default=10, help="default: 10; classification has one")
     play.add_argument("--seed", type=int, default=0, help="starts of the episodes (default: 0)")
     play.add_argument("--gif", type=Path, metavar="FILE", help="draw the first episode")
+    play.add_argument("--raster", type=Path, metavar="FILE", help="draw the spikes of the first decision (spike mode)")
+    play.add_argument(
+        "--raster-group", type=int, metavar="N", help="group whose potentials --raster draws (default: the actions)"
+    )
     play.add_argument(
         "--env",
         dest="environment",
@@ -137,6 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     bench = command("bench", "measure speed")
     bench.add_argument("selection", nargs="*", metavar="NAME", help="benchmarks (default: all)")
+    bench.add_argument("--mode", choices=MODES, help="those of one inference mode alone")
     bench.add_argument("--quick", action="store_true", help="shorter and less exact")
 
     study = command("study", "regenerate a table and picture of docs/results")

@@ -18,6 +18,7 @@ from golden.errors import SvpgError
 from golden.parameters import Parameters, to_octaves
 from golden.protocol import Command, Words, command_fields, header, pack
 from hdl.options import CoreOptions
+from host.backends.registry import get_entry
 from host.classify import load_split
 from host.datasets import observations
 from host.run import RunFolder
@@ -33,6 +34,9 @@ from sim.speed import amaranth_rate, cocotb_rate
 
 AUTHORS_FORWARD_US = 690.0
 """Pendulum forward of the authors' PyTorch code at batch 1, one thread (docs/results/speed.md)."""
+
+AUTHORS_SPIKES_US = 16_600.0
+"""The same in spike mode: 42 steps, window 40."""
 
 MULTIPLIERS = 72
 """Multipliers that the builds may use."""
@@ -70,14 +74,29 @@ TRAINED = {
 }
 """Task, most episodes (or batches) and settings of the nets."""
 
-NAMES = (*(f"{net}/rtl" for net in TRAINED), "pendulum/simulators")
+SPIKES: dict[str, int | str] = {"mode": "spike", "steps": 32, "window": 16}
+
+SPIKING = {f"{net}-spike": net for net in ("pendulum", "mnist-20x10")}
+"""Nets of :data:`TRAINED` that decide in spike mode, with :data:`SPIKES`."""
+
+NAMES = (
+    *(f"{net}/rtl" for net in TRAINED),
+    *(f"{net}/rtl" for net in SPIKING if "spike" in get_entry("rtl").modes),
+    "pendulum/simulators",
+)
+
+
+def mode_of(name: str) -> str:
+    """Inference mode of one of :data:`NAMES`."""
+    return "spike" if name.split("/")[0] in SPIKING else "rate"
 
 
 def trained_net(name: str) -> Net:
-    """The net ``name`` of :data:`TRAINED`: trained with golden, seed 0, at its first use, then kept.
+    """The net ``name`` of :data:`TRAINED` or :data:`SPIKING`: trained with golden in rate mode, seed 0, then kept.
 
     The pendulum trains for a minute, a net for MNIST for less.
     """
+    changes, name = (SPIKES, SPIKING[name]) if name in SPIKING else ({}, name)
     task_name, episodes, assignments = TRAINED[name]
     task = get_task(task_name)
     algorithm = default_algorithm(task)
@@ -86,12 +105,12 @@ def trained_net(name: str) -> Net:
     path = RUNS / f"{name}-{settings.network.digest:08x}"
     if not (path / "curve.png").is_file():
         train(config, path, resume=path.is_dir())
-    parameters = RunFolder.open(path)[0].parameters()
+    parameters, network = RunFolder.open(path)[0].parameters(), settings.network.replace(**changes)
     if task.environment is None:
         seen = observations(load_split(settings.classify, 0)[0].test_images).astype(np.float64)
     else:
-        seen = _visited(settings.network, parameters, task_name)
-    return Net(settings.network, parameters, settings.network.obs.quantise(seen))
+        seen = _visited(network, parameters, task_name)
+    return Net(network, parameters, network.obs.quantise(seen))
 
 
 def _visited(config: DeviceConfig, parameters: Parameters, task_name: str) -> NDArray[np.float64]:
@@ -171,8 +190,14 @@ def _rtl(name: str, row: Row, net: Net, options: CoreOptions, quick: bool) -> No
     row(f"{name}/decisions-all-cores", 1 / together, "1/s")
     row(f"{name}/golden-over-rtl", together / (_seconds(lambda: golden.infer(obs, nonce), rounds) / len(obs)), "x")
     if name.startswith("pendulum"):
-        row(f"{name}/over-authors", AUTHORS_FORWARD_US * 1e-6 / single, "x")
-        row(f"{name}/over-authors-all-cores", AUTHORS_FORWARD_US * 1e-6 / together, "x")
+        authors = authors_us(config) * 1e-6
+        row(f"{name}/over-authors", authors / single, "x")
+        row(f"{name}/over-authors-all-cores", authors / together, "x")
+
+
+def authors_us(config: DeviceConfig) -> float:
+    """Time of the authors' pendulum decision in the mode of a device."""
+    return AUTHORS_SPIKES_US if config.spikes else AUTHORS_FORWARD_US
 
 
 def _simulators(name: str, row: Row, net: Net, options: CoreOptions, quick: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
-from golden.arguments import OPTIMISERS, POLICIES, RULES
+from golden.arguments import OPTIMISERS, POLICIES, RULES, policies
 from golden.client import FrameDevice
 from golden.config import CONTRACT_VERSION, DeviceConfig
 from golden.device import Ints
@@ -18,6 +18,7 @@ from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
     FLAG_GIVEN,
+    FLAG_SPIKES,
     MEANINGS,
     PROTOCOL_VERSION,
     Abilities,
@@ -70,6 +71,12 @@ CONDITIONS = {
 }
 """What the flags of a command change in its frames."""
 
+SPIKE_CONDITIONS = {
+    Command.INFER: "`q_raw` is there with the flag of the activity only, `spikes` with its own.",
+    Command.LEARN: "Its results are there with their flag only.",
+}
+"""The same where spike mode differs."""
+
 FORMATS = ("weight", "obs", "activity", "probability")
 """Number formats that cross the interface; those of learning come to it in :func:`formats`."""
 
@@ -103,16 +110,18 @@ def formats(config: DeviceConfig, abilities: Abilities) -> dict[str, dict[str, A
     }
 
 
-def flags(command: Command, abilities: Abilities) -> dict[str, int]:
+def flags(config: DeviceConfig, command: Command, abilities: Abilities) -> dict[str, int]:
     """Flags of a command by name."""
     match command:
         case Command.LOAD | Command.READ:
             return {f"section {section.name.lower()}": int(section) for section in abilities.sections}
         case Command.INFER:
-            policies = {f"policy {name}": number for name, number in POLICIES.items()}
-            return {**policies, "given": FLAG_GIVEN, "activity": FLAG_ACTIVITY}
+            choices = {f"policy {name}": POLICIES[name] for name in policies(config)}
+            special = {"spikes": FLAG_SPIKES} if config.spikes else {"given": FLAG_GIVEN}
+            return {**choices, "activity": FLAG_ACTIVITY, **special}
         case Command.LEARN:
-            rules = {f"rule {name}": number for name, number in RULES.items() if name in abilities.rules}
+            known = abilities.within(config).rules
+            rules = {f"rule {name}": number for name, number in RULES.items() if name in known}
             return {**rules, "counters": FLAG_COUNTERS}
         case Command.APPLY:
             return {f"optimiser {name}": n for name, n in OPTIMISERS.items() if name in abilities.optimisers}
@@ -143,7 +152,7 @@ def layout(fields: Sequence[Field]) -> list[dict[str, Any]]:
 def commands(config: DeviceConfig, abilities: Abilities) -> list[dict[str, Any]]:
     """Every command with the words of its frames, with all flags that add words."""
     longest = {
-        Command.INFER: FLAG_GIVEN | FLAG_ACTIVITY | POLICIES["conditional"],
+        Command.INFER: FLAG_ACTIVITY | (FLAG_SPIKES if config.spikes else FLAG_GIVEN | POLICIES["conditional"]),
         Command.LEARN: FLAG_COUNTERS | min(RULES[name] for name in abilities.rules or RULES),
     }
     found = []
@@ -155,7 +164,7 @@ def commands(config: DeviceConfig, abilities: Abilities) -> list[dict[str, Any]]
                 "name": command.name,
                 "code": int(command),
                 "does": DOES[command],
-                "flags": flags(command, abilities),
+                "flags": flags(config, command, abilities),
                 "command": layout(asked),
                 "command_words": frame_words(asked),
                 "response": layout(answered),
@@ -267,10 +276,11 @@ def markdown(data: dict[str, Any]) -> str:
         "## Commands",
         "",
     ]
+    conditions = CONDITIONS | (SPIKE_CONDITIONS if data["configuration"]["mode"] == "spike" else {})
     for command in data["commands"]:
         given = ", ".join(f"{name} {value}" for name, value in command["flags"].items()) or "none"
         lines += [f"### `{command['name']}` ({command['code']}): {command['does']}", "", f"Flags: {given}.", ""]
-        condition = CONDITIONS.get(Command(command["code"]))
+        condition = conditions.get(Command(command["code"]))
         if condition:
             lines += [condition, ""]
         lines += [*_frame("Command", command["command"]), *_frame("Response", command["response"])]

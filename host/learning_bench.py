@@ -48,7 +48,7 @@ def measure(name: str, row: Row, quick: bool, net: Net | None = None) -> None:
     net: instead of the trained one.
     """
     net = net or trained_net(name.split("/")[0])
-    config, options = net.config, CoreOptions().learning()
+    config, options = net.config, CoreOptions.usual(net.config).learning()
     rng = np.random.default_rng(0)
     obs = net.obs[: 100 if quick else DECISIONS]
     model = VerilatedModel(core_library(config, options))

@@ -37,7 +37,9 @@ class TwinBackend(DeviceBackend):
         self.sections = self.twins.sections
         super().__init__(config, self.twins)
 
-    def _infer(self, obs: Ints, nonce: NDArray, policy: str, winners: Ints | None, activity: bool) -> Inference:
+    def _infer(
+        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
+    ) -> Inference:
         return self.twins.infer(obs, nonce, policy, winners)
 
     def _learn(

@@ -15,6 +15,7 @@ from typing import Any
 
 import tomli_w
 
+from golden.arguments import rules
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
 from golden.files import write_atomically
@@ -291,6 +292,9 @@ class RunConfig:
             raise SvpgError(f"seed {self.seed} is out of range; give an integer from 0 to {(1 << SEED_BITS) - 1}")
         if self.algorithm not in ALGORITHMS:
             raise SvpgError(f"algorithm {self.algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}")
+        known, rule = rules(self.settings.network), self.settings.learning.rule
+        if rule not in known:
+            raise SvpgError(f"learning.rule = {rule!r} does not exist in spike mode; choose one of {', '.join(known)}")
 
     @property
     def mode(self) -> str:

@@ -27,6 +27,7 @@ from hdl.mover import Mover
 from hdl.options import CoreOptions
 from hdl.sampler import Sampler
 from hdl.softmax import SUM_LANES, queue_depth, softmax_latency
+from sim.spike_cost import spike_bound, spike_ceiling
 
 
 # --- bounds ------------------------------------------------------------------------------------------------
@@ -86,6 +87,8 @@ def bound(config: DeviceConfig, options: CoreOptions, row_words: int, passes: in
     row_words, passes: of the decision, as golden counts them (``row_words`` and ``iterations``).
     conditional: the decision's policy is the conditional one.
     """
+    if config.spikes:
+        return spike_bound(config, options, row_words)
     known = latencies(config, options)
     turns, end = (passes, known.jump) if conditional else (passes - 1, known.end)
     return known.start + config.row_words + row_words + turns * known.turn + end
@@ -99,6 +102,8 @@ def ceiling(config: DeviceConfig, options: CoreOptions, row_words: int, passes: 
     config, options, row_words, passes: as for :func:`bound`.
     policy: of the decision.
     """
+    if config.spikes:
+        return spike_ceiling(config, options, row_words, policy)
     known = latencies(config, options)
     conditional = policy == "conditional"
     cycles = bound(config, options, row_words, passes, conditional=conditional)

@@ -34,7 +34,7 @@ def core_library(
     ------
     SvpgError: a tool is missing, or the compilation fails.
     """
-    options = options or CoreOptions()
+    options = options or CoreOptions.usual(config)
     # Making the netlist takes seconds; as long as its sources are the same, so is it.
     note = build.CACHE / f"core-{build.digest(_sources(), repr(config), repr(options))}"
     if note.is_file():

@@ -27,8 +27,8 @@ def practise(device: FrameDevice, abilities: Abilities) -> None:
     nonce = np.arange(SAMPLES, dtype=np.uint64)
     winners = device.infer(obs, nonce).winners
     device.infer(obs, nonce, activity=False)
-    for rule in sorted(abilities.rules):
-        device.learn(obs, winners, config.modulator.quantise(rng.normal(size=SAMPLES)), rule, counters=False)
+    for rule in sorted(abilities.within(config).rules):
+        device.learn(obs, winners, config.modulator.quantise(rng.normal(size=SAMPLES)), rule, nonce, counters=False)
     for optimiser in sorted(abilities.optimisers):
         device.apply(Apply(optimiser, **UPDATE))
     for section in PARAMETERS:

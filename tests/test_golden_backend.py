@@ -127,7 +127,7 @@ def test_the_mean_is_over_the_nearest_power_of_two(batch: int, shift: int) -> No
         ({"obs": np.array([[0.0, np.nan, np.inf], [0.0, 0.0, 0.0]])}, "2 of 6 values are not finite"),
         ({"obs": np.array([[0.0, 9.0, -20.0], [0.0, 0.0, 0.0]])}, r"2 of 6 values lie outside .* largest is -20"),
         ({"nonce": NONCE[:1]}, r"nonce has shape \(1,\), expected \(2,\)"),
-        ({"policy": "best"}, "policy 'best' is unknown; choose one of sample, greedy, conditional"),
+        ({"policy": "best"}, "policy 'best' is unknown in rate mode; choose one of sample, greedy, conditional"),
         ({"winners": WINNERS}, "with policy 'conditional' only, not 'sample'"),
         ({"policy": "conditional", "winners": WINNERS[:, :2]}, r"shape \(2, 2\), expected \(2, 3\)"),
         ({"policy": "conditional", "winners": WINNERS + np.array([[3, 0, 0], [0, -1, 0]])}, "2 indices lie outside"),
@@ -147,7 +147,7 @@ def test_infer_refuses(backend: GoldenBackend, arguments: dict[str, Any], messag
         ({"winners": WINNERS + 2}, "indices lie outside their group"),
         ({"modulator": np.zeros(3)}, r"modulator has shape \(3,\), expected \(2,\)"),
         ({"modulator": np.array([np.nan, 0.0])}, "1 values are NaN"),
-        ({"rule": "hebb"}, "rule 'hebb' is unknown; choose one of published, conditional, contrastive"),
+        ({"rule": "hebb"}, "rule 'hebb' is unknown in rate mode; choose one of published, conditional, contrastive"),
     ],
 )
 def test_learn_refuses_and_changes_nothing(backend: GoldenBackend, arguments: dict[str, Any], message: str) -> None:

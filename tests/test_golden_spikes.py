@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from golden.arguments import obs_range, policies, rules
 from golden.client import FrameDevice
-from golden.config import OBS_SPIKES, DeviceConfig
+from golden.config import EXP_FRAC, OBS_SPIKES, DeviceConfig
 from golden.device import Device
 from golden.errors import SvpgError
 from golden.kernels import constants
@@ -20,7 +20,6 @@ from golden.parameters import Parameters, from_octaves
 from golden.server import FrameServer
 from golden.spike_reference import response
 from golden.spikes import observation_spikes
-from hdl.core import Core
 from host.backend import Update
 from host.backends.float import FloatBackend
 from host.backends.golden import GoldenBackend
@@ -35,6 +34,7 @@ def spiking(draw: st.DrawFn) -> DeviceConfig:
     return config.replace(
         mode="spike",
         start="silent",
+        prob_frac=min(config.prob_frac, EXP_FRAC),
         window=window,
         steps=window + draw(st.integers(0, 12)),
         obs_spikes=draw(st.sampled_from(OBS_SPIKES)),
@@ -307,6 +307,7 @@ def test_frames_carry_spike_mode(config: DeviceConfig) -> None:
         ({"window": 12}, "window = 12 is not possible; give a power of two up to 64"),
         ({"window": 32, "activity_frac": 4, "steps": 32}, "give a power of two up to 16"),
         ({"window": 64}, "window = 64 exceeds the 20 steps"),
+        ({"prob_frac": 16}, "prob_frac = 16 is not possible in spike mode; give 15 at most"),
         ({"start": "uniform"}, "does not exist in spike mode; leave it silent"),
     ],
 )
@@ -328,8 +329,6 @@ def test_arguments_that_do_not_exist() -> None:
         device.infer(obs - 256, nonce)
     with pytest.raises(SvpgError, match=r"noise = 0\.1 does not exist in spike mode"):
         FloatBackend(CONFIG, noise=0.1)
-    with pytest.raises(SvpgError, match="the hardware has no spike mode yet"):
-        Core(CONFIG)
 
 
 def test_the_double_exponential_weighs_ages() -> None:

@@ -181,7 +181,8 @@ def test_training_makes_a_rewarded_action_more_likely(backend: str, rule: str) -
     before = agent.decide(obs, Purpose.PLAY, 0, "greedy").action_prob[0, 1]
     for step in range(30):
         decision = agent.decide(obs, Purpose.ACT, 64 * step, agent.policy)
-        agent.train(obs, decision.winners, np.where(decision.action == 1, 1.0, -1.0))
+        decided = np.arange(64 * step, 64 * (step + 1))
+        agent.train(obs, decision.winners, decided, np.where(decision.action == 1, 1.0, -1.0))
     assert agent.decide(obs, Purpose.PLAY, 0, "greedy").action_prob[0, 1] > before + 0.2
 
 

@@ -12,7 +12,7 @@ from golden.client import FrameDevice
 from golden.config import DeviceConfig
 from golden.device import Device
 from golden.server import FrameServer
-from sim import device as shared
+from sim import pool as shared
 from sim.pool import Pool, largest_growth
 from tests.test_golden_oracle import fill, fill_matrix, random_winners
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from golden import client, kernels
 from golden.arguments import OPTIMISERS, POLICIES, RULES, SECTIONS, Apply, obs_range, section_format
 from golden.client import FrameDevice
-from golden.config import MODES, REMOVABLE, DeviceConfig
+from golden.config import REMOVABLE, DeviceConfig
 from golden.device import Device
 from golden.errors import SvpgError
+from golden.modes import MODES
 from golden.protocol import (
     COUNTERS,
     FLAG_ACTIVITY,
@@ -573,6 +574,7 @@ def test_commands_and_flags_that_do_not_exist(config: DeviceConfig, rest: list[i
     }
     if config.spikes:
         taken |= {Command.INFER: {0, 1, 8, 9, 16, 17, 24, 25}, Command.LEARN: {0, 2, 4, 6}}
+    server = FrameServer(config)
     for command, flags in itertools.product(range(256), (*range(33), 64, 128, 255)):
         words = mark([header(command, flags), *rest])
         if command not in tuple(Command):
@@ -581,7 +583,7 @@ def test_commands_and_flags_that_do_not_exist(config: DeviceConfig, rest: list[i
             expected = Status.FLAGS
         else:
             expected = Status.LENGTH if rest or command not in (Command.INFO, Command.CLEAR) else Status.OK
-        (response,) = FrameServer(config).exchange(array(words))[:1].tolist()
+        (response,) = server.exchange(array(words))[:1].tolist()
         assert (response % 256, response % LAST >> 8) == (command, expected), (command, flags)
 
 

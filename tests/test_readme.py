@@ -24,6 +24,9 @@ SHORTER = {
 LEARN_LESS = ["--samples", "200"]
 """The same where it learns on golden and the RTL."""
 
+SPIKES_ONLY = ["pendulum-spike/infer-1", "--quick"]
+"""The same for the speed of spikes."""
+
 
 def commands() -> list[list[str]]:
     """Every ``svpg`` line of the README's code blocks, split as a shell does."""
@@ -45,9 +48,12 @@ def test_every_command_runs_with_a_small_budget(empty_folder: Path) -> None:
     for line in lines:
         if line[0] != "study":
             less = LEARN_LESS if "--learn" in line else SHORTER.get(line[0], [])
+            if line[0] == "bench" and "spike" in line:
+                less = SPIKES_ONLY
             assert main([*line, *less]) == 0, line
     assert (empty_folder / "pendulum.gif").exists()
     assert (empty_folder / "runs" / "pendulum" / "curve.png").exists()
+    assert (empty_folder / "docs" / "results" / "raster.png").exists() and (empty_folder / "raster.svg").exists()
     assert set(np.load(empty_folder / "decisions.npz")) >= {"q", "q_raw", "winners", "action_prob"}
 
 

@@ -86,6 +86,25 @@ def test_a_build_that_learns_says_with_what(tmp_path: Path) -> None:
     assert (data["info"]["rules"], data["info"]["optimisers"]) == (0b110, 0b001)
 
 
+def test_a_build_of_spikes_says_what_it_takes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    settings = [*SETTINGS, "--mode", "spike", "--set", "network.steps=9", "--set", "network.window=4"]
+    learning = ["--set", "core.rules=published,contrastive", "--set", "core.optimisers=sgd"]
+    assert main(["rtl", "inverted-pendulum", "--out", str(out), *settings, *learning]) == 0
+    data = json.loads((out / "interface.json").read_text())
+    assert DeviceConfig(**data["configuration"]) == CONFIG.replace(mode="spike", steps=9, window=4)
+    commands = {command["name"]: command for command in data["commands"]}
+    assert commands["INFER"]["flags"] == {"policy sample": 0, "policy greedy": 1, "activity": 8, "spikes": 16}
+    assert [row["name"] for row in commands["INFER"]["command"]] == ["header", "nonce", "obs"]
+    assert [(row["name"], row["count"]) for row in commands["INFER"]["response"]][-1] == ("spikes", 9 * 3)
+    assert commands["LEARN"]["flags"] == {"rule published": 0, "rule contrastive": 2, "counters": 4}
+    assert [row["name"] for row in commands["LEARN"]["command"]] == ["header", "nonce", "modulator", "action", "obs"]
+    text = (out / "interface.md").read_text()
+    assert (
+        "`q_raw` is there with the flag of the activity only, `spikes` with its own." in text and "`given`" not in text
+    )
+
+
 def test_memories_are_those_of_the_verilog(data: Any) -> None:
     stores = {store["name"]: store for store in data["resources"]["memories"]}
     weights = stores["svpg.weight.memory"]

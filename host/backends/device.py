@@ -84,9 +84,10 @@ class DeviceBackend(abc.ABC):
         policy: str = "sample",
         winners: NDArray[np.int64] | None = None,
         activity: bool = True,
+        spikes: bool = False,
     ) -> Decision:
         """A batch of ``INFER`` transactions."""
-        result = self._infer(self.config.obs.quantise(obs), nonce, policy, winners, activity)
+        result = self._infer(self.config.obs.quantise(obs), nonce, policy, winners, activity, spikes)
         names = ("events", "row_words", *(name for name in HARDWARE_COUNTERS if hasattr(result, name)))
         return Decision(
             winners=result.winners,
@@ -94,13 +95,14 @@ class DeviceBackend(abc.ABC):
             q=self.config.activity.to_float(result.q_raw),
             iterations=result.iterations,
             counters={name: getattr(result, name) for name in names},
+            spikes=result.spikes if spikes and self.config.spikes else None,
         )
 
     @abc.abstractmethod
     def _infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool
+        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
     ) -> Inference:
-        """``INFER``; ``q_raw`` may be of shape (B, 0) without ``activity``."""
+        """``INFER``; ``q_raw`` may be of shape (B, 0) without ``activity``, ``spikes`` (B, 0, G+1) if not asked for."""
 
     def learn(
         self,

@@ -17,7 +17,7 @@ from golden.parameters import Parameters
 from golden.reference import OPTIMISERS, Direction, FloatNetwork, Optimisers
 from golden.rng import STREAM_SPIKES, STREAM_WINNERS, draws, first_draw
 from golden.spike_reference import RESPONSES, SpikingNetwork
-from golden.spikes import observation_spikes
+from golden.spikes import windowed_observations
 from host.backend import Decision, Update
 
 STREAM_NOISE = 1 << 16
@@ -65,10 +65,6 @@ class FloatBackend:
         self._network = FloatNetwork(config, dtype)
         self._spiking = SpikingNetwork(self._network, response)
         self._constants = constants(config)
-        # Neurons of each group, and the number of its first.
-        self._first = torch.tensor(config.group_start[:-1])
-        group = np.repeat(np.arange(config.groups + 1), np.diff(config.group_start))
-        self._members = torch.tensor(group == np.arange(config.groups + 1)[:, None], dtype=dtype)
         self._optimisers = Optimisers(self._network)
         self._acc = Direction(torch.zeros_like(self._network.weight), torch.zeros_like(self._network.bias))
 
@@ -105,6 +101,7 @@ class FloatBackend:
         policy: str = "sample",
         winners: NDArray[np.int64] | None = None,
         activity: bool = True,
+        spikes: bool = False,
         q0: NDArray[np.float64] | None = None,
     ) -> Decision:
         """Decide a batch; see :meth:`host.backend.Backend.infer`. There are no counters, and ``q`` is always there.
@@ -133,7 +130,7 @@ class FloatBackend:
         if self.config.spikes:
             if start is not None:
                 raise SvpgError("q0 sets the initial activity, and spike mode begins without any; leave it out")
-            return self._spike(s, nonce, policy)
+            return self._spike(s, nonce, policy, spikes)
         network, h = self._network, self.config.hidden
         with torch.inference_mode():
             drive = network.drive(s)
@@ -157,13 +154,14 @@ class FloatBackend:
             counters={},
         )
 
-    def _spike(self, s: Tensor, nonce: NDArray[np.uint64], policy: str) -> Decision:
+    def _spike(self, s: Tensor, nonce: NDArray[np.uint64], policy: str, all_spikes: bool) -> Decision:
         """A decision in spike mode."""
         network, config = self._network, self.config
         with torch.inference_mode():
             free = self._spiking.free(self._seen(s, nonce), self._spike_draws(nonce))
             prob = self._spiking.policy(free)
-            winners = (free.spikes[-1].unsqueeze(1) * self._members).argmax(-1) - self._first
+            winners = self._indices(free.spikes[-1])
+            sent = self._indices(free.spikes).transpose(0, 1).numpy() if all_spikes else None
             if policy == "greedy":
                 winners[:, -1] = prob.argmax(-1)
             else:
@@ -175,6 +173,7 @@ class FloatBackend:
             q=free.trace[-2].double().numpy(),
             iterations=np.full(len(s), config.steps, dtype=np.int64),
             counters={},
+            spikes=sent,
         )
 
     def learn(
@@ -297,15 +296,18 @@ class FloatBackend:
         uniforms = self._uniforms(nonce, steps * each, STREAM_SPIKES).reshape(-1, steps, each)
         return uniforms[:, :, :groups].transpose(0, 1)
 
+    def _indices(self, spikes: Tensor) -> Tensor:
+        """Which neuron of each group spikes, (..., G+1) from (..., N)."""
+        sizes = np.diff(self.config.group_start).tolist()
+        return torch.stack([group.argmax(-1) for group in spikes.split(sizes, dim=-1)], dim=-1)
+
     def _seen(self, s: Tensor, nonce: NDArray[np.uint64]) -> Tensor:
         """What the network sees of observations (B, S): themselves, or their windowed spikes, (steps, B, S)."""
         config = self.config
         if config.obs_spikes == "analog":
             return s
         raw = check_obs(config, config.obs.quantise(s.double().numpy()))
-        spikes = observation_spikes(self._constants, raw, nonce, config.window + config.steps - 1)
-        total = np.cumsum(np.concatenate([np.zeros_like(spikes[:1]), spikes]), axis=0)
-        return self._tensor((total[config.window :] - total[: -config.window]) / config.window)
+        return self._tensor(windowed_observations(self._constants, raw, nonce) / config.window)
 
     def _noise(self, nonce: NDArray[np.uint64]) -> Tensor:
         """Normal noise (iterations, B, P) by the inverse of the normal distribution, row by row from the nonces."""

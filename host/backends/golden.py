@@ -20,7 +20,7 @@ class GoldenBackend(DeviceBackend):
         super().__init__(config, self.device)
 
     def _infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool
+        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
     ) -> Inference:
         return self.device.infer(obs, nonce, policy, winners)
 

@@ -61,6 +61,7 @@ class MlpBackend:
         policy: str = "sample",
         winners: NDArray[np.int64] | None = None,
         activity: bool = True,
+        spikes: bool = False,
     ) -> Decision:
         """Decide a batch; hidden winners are zero, ``q`` holds the policy in its last A columns."""
         with torch.inference_mode():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
-from golden.config import MODES, DeviceConfig
+from golden.config import DeviceConfig
 from golden.errors import SvpgError
+from golden.modes import MODES
 from host.backend import Backend
 
 
@@ -52,7 +53,7 @@ BACKENDS = {
     "rtl": Entry(
         "host.backends.rtl",
         "RtlBackend",
-        modes=("rate",),
+        modes=MODES,
         optimisers=("sgd", "rmsprop", "sign"),
         title="the hardware, simulated by Verilator",
         builds=True,

@@ -36,7 +36,7 @@ class RtlBackend(DeviceBackend):
         self, config: DeviceConfig, learns: tuple[str, str] | None = None, options: CoreOptions | None = None
     ) -> None:
         if options is None:
-            options = CoreOptions()
+            options = CoreOptions.usual(config)
             if learns:
                 rule, optimiser = learns
                 options = options.learning([rule], [optimiser])
@@ -45,9 +45,9 @@ class RtlBackend(DeviceBackend):
         super().__init__(config, self._pool)
 
     def _infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool
+        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
     ) -> Inference:
-        return self._pool.infer(obs, nonce, policy, winners, activity)
+        return self._pool.infer(obs, nonce, policy, winners, activity, spikes)
 
     def _learn(
         self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None

@@ -18,7 +18,7 @@ from host.commands.subject import get_subject
 from host.learning_lockstep import compare_learning
 from host.lockstep import compare, fresh_core
 from host.run import RunFolder
-from host.settings import RunConfig
+from host.settings import RunConfig, in_mode
 from host.tasks import default_algorithm
 from sim.case import Case
 from sim.device import core_library
@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> Report:
         return _learn(arguments)
     if arguments.samples is not None:
         raise SvpgError("--samples counts what is learned; give it with --learn, or --decisions without")
-    subject = get_subject(arguments.target, arguments.assignments, arguments.multipliers, arguments.seed)
+    assignments = in_mode(arguments.mode, arguments.assignments)
+    subject = get_subject(arguments.target, assignments, arguments.multipliers, arguments.seed)
     compared = compare(
         subject.task,
         subject.config,
@@ -77,7 +78,8 @@ def _learn(arguments: argparse.Namespace) -> Report:
     if arguments.decisions is not None:
         raise SvpgError("--decisions counts what is played; with --learn give --samples")
     target = arguments.target
-    subject = get_subject(target, arguments.assignments, arguments.multipliers, arguments.seed)
+    assignments = in_mode(arguments.mode, arguments.assignments)
+    subject = get_subject(target, assignments, arguments.multipliers, arguments.seed)
     if subject.has_run:
         _, config = RunFolder.open(target)
         config = dataclasses.replace(config, backend="golden", settings=subject.settings)
@@ -115,8 +117,10 @@ def _command(file: Path) -> str:
 
 
 def _replay(arguments: argparse.Namespace) -> Report:
-    if arguments.target is not None or arguments.assignments or arguments.multipliers:
-        raise SvpgError("--replay has its device and parameters in the file; leave the run, task and settings out")
+    if arguments.target is not None or arguments.assignments or arguments.multipliers or arguments.mode:
+        raise SvpgError(
+            "--replay has its device and parameters in the file; leave the run, task, mode and settings out"
+        )
     again = _relearn if arguments.replay.name == FILE else _decide
     data, lines, differs = again(arguments.replay, arguments.waves)
     text = "\n".join((two_columns(data), *lines))

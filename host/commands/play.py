@@ -7,15 +7,18 @@ import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from golden.errors import SvpgError
 from host.agent import Agent
 from host.backends.registry import check_backend, make_backend
 from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.run import RunFolder
-from host.seeds import Purpose
+from host.seeds import Purpose, environment_seed
 from host.settings import RunConfig, in_mode
 from host.tasks import Task, get_task
+
+Array = NDArray[np.float64]
 
 
 def run(arguments: argparse.Namespace) -> Report:
@@ -28,6 +31,13 @@ def run(arguments: argparse.Namespace) -> Report:
         raise SvpgError("--set: play takes network.KEY=VALUE only")
     network = config.settings.override(in_mode(arguments.mode, arguments.assignments)).network
     check_backend(backend, network.mode)
+    if arguments.raster is not None:
+        from host.raster import check_raster
+
+        check_raster(network, arguments.raster, arguments.raster_group)
+        check_writable(arguments.raster)
+    elif arguments.raster_group is not None:
+        raise SvpgError("--raster-group chooses what --raster FILE draws; give it with that")
     parameters = folder.parameters()
     task.check(parameters, str(folder.path))
     if arguments.gif is not None:
@@ -38,8 +48,19 @@ def run(arguments: argparse.Namespace) -> Report:
     if task.environment is None:
         if arguments.gif is not None:
             raise SvpgError(f"--gif draws an environment, and {task.name} has none; leave it out")
-        return _classify(task, config, agent, backend, arguments.policy)
+        return _classify(task, config, agent, backend, arguments)
     return _control(task, config, agent, arguments, variation)
+
+
+def _draw(task: Task, agent: Agent, obs: Array, policy: str, arguments: argparse.Namespace) -> dict[str, str]:
+    """``--raster``: the spikes of the first decision; what the report says of it."""
+    if arguments.raster is None:
+        return {}
+    from host.raster import decide, save_raster
+
+    title = f"spikes of one decision: {task.name}, {agent.backend.name}"
+    save_raster(decide(agent, obs, policy), title, arguments.raster, arguments.raster_group)
+    return {"raster": str(arguments.raster)}
 
 
 def _control(
@@ -48,8 +69,9 @@ def _control(
     from host.evaluation import play as play_episodes
     from host.gif import Animation
 
-    # A rule that draws the action given the hidden winners has learnt that policy.
-    conditional = arguments.policy == "sample" and config.settings.learning.rule == "conditional"
+    # A rule that draws the action given the hidden winners has learnt that policy; spikes have no such.
+    learned = arguments.policy == "sample" and config.settings.learning.rule == "conditional"
+    conditional = learned and not agent.config.spikes
     policy = "conditional" if conditional else arguments.policy
     env = task.make(render_mode="rgb_array" if arguments.gif is not None else None, **variation)
     try:
@@ -57,6 +79,8 @@ def _control(
         played = play_episodes(
             agent, env, arguments.episodes, arguments.seed, policy, animation.add if animation is not None else None
         )
+        first, _ = env.reset(seed=environment_seed(arguments.seed, Purpose.PLAY, 0, 0))
+        drawn = _draw(task, agent, np.asarray(first, dtype=np.float64), policy, arguments)
     finally:
         env.close()
     if animation is not None:
@@ -73,13 +97,15 @@ def _control(
     }
     if played.cycles is not None:
         data["cycles_per_decision"] = played.cycles
+    data |= drawn
     return Report(data, two_columns(data))
 
 
-def _classify(task: Task, config: RunConfig, agent: Agent, backend: str, policy: str) -> Report:
+def _classify(task: Task, config: RunConfig, agent: Agent, backend: str, arguments: argparse.Namespace) -> Report:
     from host.classify import classify
-    from host.datasets import load_mnist
+    from host.datasets import load_mnist, observations
 
+    policy = arguments.policy
     data_set = load_mnist(config.settings.classify.source or None)
     # The first decision of a process may have to load compiled code and is not timed.
     agent.decide(np.zeros((1, task.inputs)), Purpose.PLAY, 0, policy)
@@ -102,4 +128,5 @@ def _classify(task: Task, config: RunConfig, agent: Agent, backend: str, policy:
     }
     if result.cycles is not None:
         data["cycles_per_decision"] = result.cycles
+    data |= _draw(task, agent, observations(data_set.test_images[:1])[0].astype(np.float64), policy, arguments)
     return Report(data, two_columns(data))

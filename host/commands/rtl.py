@@ -13,11 +13,12 @@ from hdl.verilog import convert
 from host.commands.report import Report, two_columns
 from host.commands.subject import get_subject
 from host.interface import MODULE, describe, load_frames, markdown
+from host.settings import in_mode
 
 
 def run(arguments: argparse.Namespace) -> Report:
     """``svpg rtl``: the core as Verilog, a description of its interface, and a run's parameters as words."""
-    subject = get_subject(arguments.target, arguments.assignments, arguments.multipliers)
+    subject = get_subject(arguments.target, in_mode(arguments.mode, arguments.assignments), arguments.multipliers)
     config, options, folder = subject.config, subject.options, arguments.out
     frames = load_frames(config, *to_octaves(config, subject.parameters)) if subject.has_run else None
     core = Core(config, options)

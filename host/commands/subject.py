@@ -63,11 +63,11 @@ def get_subject(target: str, assignments: Sequence[str], multipliers: int | None
         task.check(parameters, target)
     else:
         raise SvpgError(f"{target}: neither a run folder nor a task; the tasks are {', '.join(TASKS)}")
-    build = override_sections({"network": settings.network, "core": CoreOptions()}, assignments)
-    settings = dataclasses.replace(settings, network=build["network"])
-    if multipliers is not None:
-        fastest = CoreOptions.within(settings.network, multipliers)
-        build = override_sections({"network": settings.network, "core": fastest}, assignments)
+    # The build follows from the network as it is wanted.
+    network = override_sections({"network": settings.network, "core": CoreOptions()}, assignments)["network"]
+    settings = dataclasses.replace(settings, network=network)
+    usual = CoreOptions.usual(network) if multipliers is None else CoreOptions.within(network, multipliers)
+    build = override_sections({"network": network, "core": usual}, assignments)
     has_run = parameters is not None
     if parameters is None:
         parameters = initial_parameters(settings.network, settings.learning, seed)
