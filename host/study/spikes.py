@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from host.study.control import train_case as train_control
 from host.study.mnist import train_case as train_mnist
@@ -118,7 +119,7 @@ def cases(seeds: int, quick: bool) -> list[Case]:
         result.append(Case("play|mnist", play_mnist_case, mnist))
     for name, removed, fifths in PLAYED:
         for seed in _share(seeds, fifths):
-            pendulum = {"seed": seed, "episodes": episodes, "variants": [RATE, *grid(name, quick)]}
+            pendulum: dict[str, Any] = {"seed": seed, "episodes": episodes, "variants": [RATE, *grid(name, quick)]}
             if removed != "none":
                 pendulum["removed"] = removed
             result.append(Case(f"play|{name}", play_pendulum_case, pendulum))
