@@ -93,11 +93,11 @@ class CommandReader(wiring.Component):
     """
 
     def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
-        self.config, self.abilities = config, abilities
+        self.config, self.abilities = config, abilities.within(config)
         super().__init__(
             {
                 "commands": In(stream.Signature(WORD)),
-                "requests": Out(stream.Signature(request(config, abilities))),
+                "requests": Out(stream.Signature(request(config, self.abilities))),
                 "clear": Out(1),
                 "put": Out(stream.Signature(observation(config), always_ready=True)),
                 "given_group": In(range(config.groups + 1)),

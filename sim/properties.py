@@ -74,7 +74,7 @@ class QueueLosesNothing(wiring.Component):
             Assume(~(changes & self.rewind)),
             Assume(~(self.put.valid & self.clear)),
             Assume(~self.put.valid | (count < self.config.inputs)),
-            Assert(queue.empty == (count == 0)),
+            Assert(queue.count == count),
             Assert(~entries.valid | (left > int(self.wrong))),
             Assert(~entries.valid | (entries.payload.last == (left == 1))),
             Assert(~(entries.valid & there & (at == chosen)) | (entries.payload.entry == value)),

@@ -23,6 +23,7 @@ from hdl.verilog import convert
 from host.interface import memories
 from host.tasks import get_task
 from sim.cost import UNITS, bound, ceiling, courses, draw_wait, latencies, predict
+from sim.spike_cost import spike_latencies
 from tests.test_cost import HASTY, HASTY_OPTIONS, PENDULUM, PENDULUM_OPTIONS, SMALL, SMALL_OPTIONS, golden_with, trained
 from tests.test_cost import visited as visited_observations
 from tools.diagrams import MULTIPLIERS, example, example_cost, pictures
@@ -212,6 +213,45 @@ def test_builds_cost_what_the_table_says() -> None:
             "stalls": np.mean([cost.stalls for cost in costs]),
         }
         assert {name: row[name] for name in means} == {name: f"{mean:.1f}" for name, mean in means.items()}
+
+
+# --- spike mode --------------------------------------------------------------------------------------------
+SPIKE_BUILDS = {
+    name: (spiking, CoreOptions.within(spiking, MULTIPLIERS))
+    for name, (config, _) in EXAMPLES.items()
+    for spiking in (config.replace(mode="spike", obs_spikes="bernoulli"),)
+}
+
+
+@pytest.mark.parametrize("name", SPIKE_BUILDS)
+def test_spike_mode_has_the_memories_and_latencies_stated(name: str) -> None:
+    config, options = SPIKE_BUILDS[name]
+    assert options.multipliers(config) == options.softmax_lanes == 8
+    for row in table("spike memories"):
+        words, bits = memory(row, config, options)
+        assert int(row[name]) == words * bits, row
+    stated = {"softmax": softmax_latency(options.softmax_lanes)}
+    for row in table("spike latencies"):
+        stated[row["term"]] = value(row["formula"], config, options, **stated)
+        assert int(row[name]) == stated[row["term"]], row
+    del stated["softmax"], stated["spike"]
+    assert stated == vars(spike_latencies(config, options))
+
+
+def test_memories_of_spikes_are_those_of_the_verilog() -> None:
+    config, options = SPIKE_BUILDS["pendulum"]
+    found = {
+        re.sub(r"\$\d+$|\.storage$", "", store["name"]): (store["words"], store["bits"])
+        for store in memories(convert(Core(config, options), "top"))
+    }
+    for row in (*table("memories"), *table("spike memories")):
+        name = re.match(r"`(.+?)`", row["memory"]).group(1)
+        places = [place for place in found if place.endswith(f".{name}")]
+        if name == "draws.store":
+            assert not places
+            continue
+        assert found.pop(places[0]) == memory(row, config, options), name
+    assert sum(words * bits for words, bits in found.values()) < 2048
 
 
 # --- the example -------------------------------------------------------------------------------------------

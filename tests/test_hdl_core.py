@@ -15,7 +15,7 @@ from hdl.core import Core
 from hdl.decision import first_sampled_pass
 from hdl.options import CoreOptions
 from host.tasks import get_task
-from sim.bench.course import LEARNING, PENDULUM, WIDE, Course
+from sim.bench.course import LEARNING, PENDULUM, SPIKE_LEARNING, SPIKING, WIDE, Course
 from sim.bench.run import run
 
 
@@ -37,6 +37,14 @@ def test_a_core_of_wide_values_equals_golden() -> None:
 
 def test_a_core_that_learns_equals_golden() -> None:
     check(LEARNING)
+
+
+def test_a_core_of_spikes_equals_golden() -> None:
+    check(SPIKING)
+
+
+def test_a_core_that_learns_from_spikes_equals_golden() -> None:
+    check(SPIKE_LEARNING)
 
 
 def random_config(rng: random.Random, removed: str) -> DeviceConfig:

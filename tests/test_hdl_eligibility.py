@@ -28,6 +28,9 @@ ONE_WORD = DeviceConfig(
     moment_frac=18,
 )
 
+# Rules of traces; the published one adds up a mean over a window.
+SPIKING = MANY_WORDS.replace(mode="spike", steps=9, window=8)
+
 
 def check(config: DeviceConfig, lanes: int, products: int, rules: list[str], rounds: int, seed: int) -> None:
     run(
@@ -44,8 +47,13 @@ def check(config: DeviceConfig, lanes: int, products: int, rules: list[str], rou
 
 @pytest.mark.parametrize(
     ("config", "lanes", "products", "rules"),
-    [(MANY_WORDS, 2, 2, list(RULES)), (MANY_WORDS, 3, 1, list(RULES)), (ONE_WORD, 4, 2, ["contrastive"])],
-    ids=["two-products", "one-product", "contrastive-alone"],
+    [
+        (MANY_WORDS, 2, 2, list(RULES)),
+        (MANY_WORDS, 3, 1, list(RULES)),
+        (ONE_WORD, 4, 2, ["contrastive"]),
+        (SPIKING, 2, 2, ["published", "contrastive"]),
+    ],
+    ids=["two-products", "one-product", "contrastive-alone", "spiking"],
 )
 def test_eligibilities_equal_golden(config: DeviceConfig, lanes: int, products: int, rules: list[str]) -> None:
     check(config, lanes, products, rules, rounds=12, seed=1)

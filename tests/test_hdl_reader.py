@@ -21,8 +21,13 @@ def check(config: DeviceConfig, frames: int, resets: int, seed: int) -> None:
     run(component, "sim.bench.reader", config=config, frames=frames, resets=resets, seed=seed)
 
 
-def test_requests_equal_golden() -> None:
-    check(WIDE, frames=150, resets=12, seed=1)
+# Samples have a nonce, observations are no less than 0 and no more than 1.
+SPIKING = WIDE.replace(mode="spike", prob_frac=15, steps=5, window=4, obs_spikes="bernoulli", obs_bits=12)
+
+
+@pytest.mark.parametrize("config", [WIDE, SPIKING], ids=["wide", "spiking"])
+def test_requests_equal_golden(config: DeviceConfig) -> None:
+    check(config, frames=150, resets=12, seed=1)
 
 
 @pytest.mark.slow

@@ -18,8 +18,13 @@ def check(config: DeviceConfig, lanes: int, decisions: int, seed: int) -> None:
     run(component, "sim.bench.results", config=config, lanes=lanes, decisions=decisions, seed=seed)
 
 
-def test_words_of_a_response_equal_golden() -> None:
-    check(UNEVEN, lanes=3, decisions=6, seed=1)
+# The spikes of all steps behind the rest.
+SPIKING = UNEVEN.replace(mode="spike", prob_frac=15, groups=2, steps=5, window=4)
+
+
+@pytest.mark.parametrize("config", [UNEVEN, SPIKING], ids=["uneven", "spiking"])
+def test_words_of_a_response_equal_golden(config: DeviceConfig) -> None:
+    check(config, lanes=3, decisions=6, seed=1)
 
 
 @pytest.mark.slow

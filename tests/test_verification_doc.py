@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sim.bench.course import LEARNING
+import pytest
+
+from sim.bench.course import LEARNING, SPIKE_LEARNING, Course
 from sim.bench.coverage import Coverage
 
 ROOT = Path(__file__).parent.parent
@@ -26,8 +28,9 @@ def test_every_proof_is_listed() -> None:
     assert re.findall(r"^\| `(\w+)` \|", block, re.MULTILINE) == classes
 
 
-def test_every_point_of_the_coverage_is_listed() -> None:
-    block = TEXT.partition("<!-- coverage -->")[2].partition("<!-- /coverage -->")[0]
+@pytest.mark.parametrize(("name", "course"), [("coverage", LEARNING), ("coverage of spikes", SPIKE_LEARNING)])
+def test_every_point_of_the_coverage_is_listed(name: str, course: Course) -> None:
+    block = TEXT.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
     points = [(int(count), point) for count, point in re.findall(r"^ *(\d+)  (.+)$", block, re.MULTILINE)]
-    assert [point for _, point in points] == Coverage(LEARNING.config, LEARNING.options.abilities).points
+    assert [point for _, point in points] == Coverage(course.config, course.options.abilities).points
     assert all(count for count, _ in points)

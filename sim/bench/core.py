@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import cocotb
 import numpy as np
 
+from golden.arguments import policies
 from golden.files import write_atomically
 from golden.protocol import (
     COUNTER_WORDS,
@@ -231,7 +232,7 @@ async def a_long_wait_does_no_harm(dut: Any) -> None:
         model = Model(dut, commands, responses)
         await model.reset()
         make = model.make
-        model.send(make.infer(), make.info(), make.load(), make.wrong(), make.read(), make.infer("conditional"))
+        model.send(make.infer(), make.info(), make.load(), make.wrong(), make.read(), make.infer(policies(CONFIG)[-1]))
         await model.finish()
         assert model.bench.cycle > 3000
 

@@ -19,7 +19,7 @@ from golden.config import DeviceConfig
 from golden.device import Device
 from golden.parameters import Parameters, to_octaves
 from golden.protocol import Command, Section, parse_header
-from golden.rng import draws
+from golden.rng import STREAM_SPIKES, STREAM_WINNERS, draws, first_draw
 from golden.server import FrameServer, existing_synapses
 from hdl.options import CoreOptions
 from sim.bench.frames import Frame, FrameMaker, frame, load_frames, random_parameters, read_frames
@@ -118,7 +118,7 @@ class Course:
 
     def learn(self, ragged: bool = False) -> Iterator[Step]:
         """Samples of every rule on every net, updates of every optimiser between them; all memories are read back."""
-        make, abilities = self.maker("learning"), self.options.abilities
+        make, abilities = self.maker("learning"), self.options.abilities.within(self.config)
         if not abilities.learns:
             return
         for net in self.nets:
@@ -131,7 +131,7 @@ class Course:
 
     def saturate(self) -> Iterator[Step]:
         """Samples and updates where accumulators, second moments and weights lie at the ends of their formats."""
-        make, abilities = self.maker("saturation"), self.options.abilities
+        make, abilities = self.maker("saturation"), self.options.abilities.within(self.config)
         if not abilities.learns:
             return
         for optimiser in sorted(abilities.optimisers):
@@ -181,7 +181,8 @@ class Course:
     def draw_at_edges(self) -> Iterator[Step]:
         """Draws on both sides of the edge between two winners, of one group after the other."""
         config, make = self.config, self.maker("edges")
-        frames = self.load("small")
+        # Where spikes act on each other, winners do not follow from one draw alone.
+        frames = self.load("zero" if config.spikes else "small")
         yield Step("edges", frames, is_net=True)
         golden = FrameServer(config)
         golden.exchange(np.array([word for words in frames for word in words]))
@@ -201,7 +202,8 @@ class Course:
             # A wrong frame that is right after all would change memories or not, as time allows.
             while parse_header(words[0])[0] in (Command.LOAD, Command.LEARN, Command.APPLY, Command.CLEAR):
                 words = make.wrong()
-            yield Step("resets", (words,), cut=make.rng.randrange(1, 4 * len(words) + 150))
+            work = 60 * self.config.steps if self.config.spikes else 150
+            yield Step("resets", (words,), cut=make.rng.randrange(1, 4 * len(words) + work))
             yield Step("resets", (make.infer(), make.read()))
         yield Step("resets", tuple(read_frames(self.config, self.options.abilities)))
 
@@ -232,7 +234,11 @@ class Course:
 def edge_nonces(device: Device, obs: list[int], group: int, rng: random.Random) -> list[int]:
     """Two nonces with neighbouring draws of a group and different winners; none if the winner is the same for all."""
     nonces = np.array([rng.getrandbits(63) for _ in range(NONCES)], dtype=np.uint64)
-    nonces = nonces[np.argsort(draws(nonces, group + 1)[:, group])]
+    draw, stream = group, STREAM_WINNERS
+    if device.config.spikes and group < device.config.groups:
+        # The spike of the last step is the winner.
+        draw, stream = int(first_draw(device.config.steps - 1, device.config.groups + 1)) + group, STREAM_SPIKES
+    nonces = nonces[np.argsort(draws(nonces, draw + 1, stream)[:, draw])]
 
     def winner(place: int) -> int:
         return int(device.infer(np.array([obs]), nonces[place : place + 1], "sample").winners[0, group])
@@ -285,3 +291,22 @@ WIDE = Course(
 
 LEARNING = dataclasses.replace(WIDE, options=WIDE.options.learning(), resets=40)
 """The same with everything that learns."""
+
+SPIKING = dataclasses.replace(
+    WIDE,
+    config=WIDE.config.replace(mode="spike", start="silent", prob_frac=15, steps=6, window=4),
+    decisions=12,
+    frames=40,
+    resets=60,
+    seed=3,
+)
+"""The same in spike mode."""
+
+SPIKE_LEARNING = dataclasses.replace(
+    SPIKING,
+    config=SPIKING.config.replace(removed="none", obs_spikes="bernoulli", obs_bits=12, steps=4),
+    options=CoreOptions(softmax_lanes=3, pipelined=True).learning(),
+    decisions=8,
+    resets=40,
+)
+"""Observations that spike, steps that are all of the window, and everything that learns."""

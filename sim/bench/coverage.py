@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from golden.arguments import OPTIMISERS, POLICIES, RULES
+from golden.arguments import OPTIMISERS, POLICIES, RULES, policies
 from golden.config import DeviceConfig
 from golden.kernels import OBSERVATION
 from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
     FLAG_GIVEN,
+    FLAG_SPIKES,
     HEADER_BITS,
     LAST,
     POLICY_FLAGS,
@@ -57,7 +58,7 @@ class Coverage:
     """
 
     def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
-        self.config, self.abilities = config, abilities
+        self.config, self.abilities = config, abilities.within(config)
         self.points = list(self._declared())
         self.seen: Counter[str] = Counter()
 
@@ -83,14 +84,15 @@ class Coverage:
             )
         for kind in ("hidden", "action", "observation", "bias"):
             yield f"LOAD {kind} row"
-        for policy in POLICIES:
+        for policy in policies(self.config):
             yield f"policy {policy}"
-        yield from ("winners given", "activity asked for", "activity not asked for")
+        yield from ("spikes asked for", "spikes not asked for") if self.config.spikes else ("winners given",)
+        yield from ("activity asked for", "activity not asked for")
         yield "no observation"
         if self.config.spans[OBSERVATION, 0] < self.config.spans[OBSERVATION, 1]:
             yield "every observation"
         yield "passes: all"
-        if self.config.iterations > 2:
+        if self.config.iterations > 2 and not self.config.spikes:
             yield "passes: fixed point earlier"
         yield from ("winner first in its group", "winner last in its group")
         yield from ("activity 0", "activity 1", "action probability 1")
@@ -146,6 +148,8 @@ class Coverage:
             if flags & FLAG_GIVEN:
                 yield "winners given"
             yield "activity asked for" if flags & FLAG_ACTIVITY else "activity not asked for"
+            if config.spikes:
+                yield "spikes asked for" if flags & FLAG_SPIKES else "spikes not asked for"
             fields = response_fields(config, Command.INFER, flags)
             result = unpack(fields, np.array([answer], dtype=np.uint32))
             observations = np.array(command[5 : 5 + config.inputs]) & (LAST - 1)
@@ -154,9 +158,10 @@ class Coverage:
             if observations.all():
                 yield "every observation"
             passes = int(result["iterations"][0, 0])
-            if passes == config.iterations:
+            most = config.steps if config.spikes else config.iterations
+            if passes == most:
                 yield "passes: all"
-            elif passes < config.iterations:
+            elif passes < most:
                 yield "passes: fixed point earlier"
             sizes = np.append(np.full(config.groups, config.group_size), config.actions)
             if (result["winners"][0] == 0).any():

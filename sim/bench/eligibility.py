@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.arguments import RULES
-from golden.kernels import constants
+from golden.kernels import constants, divided
 from golden.plasticity import accumulate_sample
 from golden.server import existing_synapses
 from hdl.layouts import all_beats
@@ -40,6 +40,7 @@ class Sample:
     rule: key of :data:`golden.arguments.RULES`.
     q, second: activities of the free phase, and the second ones (N,).
     winners: (G+1,); obs: (S,); modulator: raw.
+    more: another time step of the sample before; spike mode only.
     """
 
     rule: str
@@ -48,6 +49,7 @@ class Sample:
     winners: Ints
     obs: Ints
     modulator: int
+    more: bool = False
 
     @property
     def factors(self) -> tuple[Ints, Ints, Ints]:
@@ -58,9 +60,14 @@ class Sample:
             return self.second, self.second, self.second - self.q
         hidden = np.arange(CONFIG.neurons) < CONFIG.hidden
         if self.rule == "published":
-            return self.q, self.q, hot - self.q
+            return self.q, self.q, hot - (self.second if CONFIG.spikes else self.q)
         trace = np.where(hidden, self.q, self.second)
         return trace, np.where(hidden, hot, self.q), hot - trace
+
+
+def start(rule: str, modulator: int, more: bool = False) -> dict[str, int]:
+    """What begins a sample, or another step of one."""
+    return {"rule": RULES[rule], "modulator": modulator, **({"more": int(more)} if CONFIG.spikes else {})}
 
 
 class Model:
@@ -132,6 +139,7 @@ class Model:
                 "winners": rng.integers(0, np.diff(CONFIG.group_start)),
                 "obs": obs,
                 "modulator": int(rng.choice([extreme, -extreme, rng.integers(-extreme, extreme, endpoint=True)])),
+                "more": CONFIG.spikes and bool(self.done) and rng.random() < 0.5,
                 **given,
             }
         )
@@ -154,7 +162,10 @@ class Model:
         trace, cross, change = sample.factors
         n = CONFIG.neurons
         words = accumulate_sample(
-            self.constants,
+            # In spike mode the published rule takes the mean over a window.
+            divided(self.constants, self.constants.window_bits)
+            if CONFIG.spikes and sample.rule == "published"
+            else self.constants,
             self.acc,
             self.acc_bias,
             sample.obs,
@@ -169,7 +180,8 @@ class Model:
             True,
         )
         before = len(self.done)
-        self.starts.send({"rule": RULES[sample.rule], "modulator": sample.modulator})
+        words += self.done[-1][1] if sample.more else 0
+        self.starts.send(start(sample.rule, sample.modulator, sample.more))
         await self.bench.until(lambda: len(self.done) > before)
         assert self.done[-1][1] == words, "row words touched"
         return self.done[-1][0] - self.starts.cycles[-1]
@@ -210,7 +222,7 @@ async def nothing_to_learn_costs_little(dut: Any) -> None:
     same = model.sample()
     assert await model.learn(model.sample(modulator=0)) == 1
     if "contrastive" in RUN["rules"]:
-        still = model.sample(rule="contrastive", q=same.q, second=same.q, modulator=5)
+        still = model.sample(rule="contrastive", q=same.q, second=same.q, modulator=5, more=False)
         looked = sum(max(1, count) for count in active_in_beats(still.q))
         assert await model.learn(still) == looked + COMPONENT.eligibility.overhead
         assert model.done[-1][1] == 0
@@ -231,7 +243,12 @@ async def one_word_per_cycle(dut: Any) -> None:
     await model.fill()
     everything = np.full(CONFIG.neurons, ONE // 2, dtype=np.int64)
     sample = model.sample(
-        rule=RUN["rules"][-1], q=everything, second=everything - 1, modulator=9, obs=np.ones(CONFIG.inputs, dtype=int)
+        more=False,
+        rule=RUN["rules"][-1],
+        q=everything,
+        second=everything - 1,
+        modulator=9,
+        obs=np.ones(CONFIG.inputs, dtype=int),
     )
     cycles = await model.learn(sample)
     words = model.done[-1][1]
@@ -254,7 +271,7 @@ async def a_reset_ends_what_is_at_work(dut: Any) -> None:
         model = Model(dut)
         await model.bench.reset()
         await model.bench.step(CONFIG.row_words + 4)
-        model.starts.send({"rule": RULES[RUN["rules"][0]], "modulator": 100})
+        model.starts.send(start(RUN["rules"][0], 100))
         model.beats = [[ACTIVITIES.pack([ONE] * LANES), 0]]
         await model.bench.step(cycles)
         model = Model(dut)

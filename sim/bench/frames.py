@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import OPTIMISERS, POLICIES, RULES, apply_limits, section_format
+from golden.arguments import OPTIMISERS, POLICIES, RULES, apply_limits, obs_range, policies, section_format
 from golden.config import DeviceConfig
 from golden.fixed import Format
 from golden.protocol import (
@@ -16,8 +16,10 @@ from golden.protocol import (
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
     FLAG_GIVEN,
+    FLAG_SPIKES,
     HEADER_BITS,
     LAST,
+    NONCE_WORDS,
     POLICY_FLAGS,
     ROW_WORDS,
     RULE_FLAGS,
@@ -133,12 +135,13 @@ class FrameMaker:
         visited: NDArray[np.int64] | None = None,
         abilities: Abilities = EVERYTHING,
     ) -> None:
-        self.config, self.rng, self.visited, self.abilities = config, rng, visited, abilities
+        self.config, self.rng, self.visited = config, rng, visited
+        self.abilities = abilities.within(config)
 
     def observation(self) -> list[int]:
         """All zero, sparse, any, the ends of the format, or a visited one."""
         config, rng = self.config, self.rng
-        low, high = config.obs.low, config.obs.high
+        low, high = obs_range(config)
         if self.visited is not None and rng.random() < 0.8:
             return [int(value) for value in rng.choice(self.visited)]
         share = rng.choice((0.0, 0.2, 0.6, 1.0, 1.0))
@@ -151,13 +154,21 @@ class FrameMaker:
         )
         return [draw() if rng.random() < share else 0 for _ in range(config.inputs)]
 
-    def infer(self, policy: str | None = None, given: bool | None = None, activity: bool | None = None) -> Frame:
+    def infer(
+        self,
+        policy: str | None = None,
+        given: bool | None = None,
+        activity: bool | None = None,
+        spikes: bool | None = None,
+    ) -> Frame:
         """A decision; what is not told is random."""
         config, rng = self.config, self.rng
-        policy = policy or rng.choice(tuple(POLICIES))
+        policy = policy or rng.choice(policies(config))
         given = policy == "conditional" and (rng.random() < 0.5 if given is None else given)
         activity = rng.random() < 0.7 if activity is None else activity
         flags = POLICIES[policy] | (FLAG_GIVEN if given else 0) | (FLAG_ACTIVITY if activity else 0)
+        if config.spikes and (rng.random() < 0.3 if spikes is None else spikes):
+            flags |= FLAG_SPIKES
         winners = {"given": [rng.randrange(config.group_size) for _ in range(config.groups)]} if given else {}
         return frame(
             config, Command.INFER, flags, nonce=rng.getrandbits(64) - (1 << 63), obs=self.observation(), **winners
@@ -170,6 +181,7 @@ class FrameMaker:
         counters = rng.random() < 0.8 if counters is None else counters
         low, high = config.modulator.low, config.modulator.high
         winners = {"given": [rng.randrange(config.group_size) for _ in range(config.groups)]}
+        nonce = {"nonce": rng.getrandbits(64) - (1 << 63)} if config.spikes else {}
         return frame(
             config,
             Command.LEARN,
@@ -177,7 +189,8 @@ class FrameMaker:
             modulator=rng.choice((0, low, high, *(rng.randint(low, high),) * 5)),
             action=rng.randrange(config.actions),
             obs=self.observation(),
-            **({} if rule == "contrastive" else winners),
+            **nonce,
+            **({} if rule == "contrastive" or config.spikes else winners),
         )
 
     def update(self, optimiser: str | None = None, **arguments: int) -> Frame:
@@ -239,17 +252,28 @@ class FrameMaker:
         config = self.config
         row_at, word_at, weights_at = 1, 1 + ROW_WORDS, 2 + ROW_WORDS
         own = frame(config, Command.LOAD, Section.WEIGHT, row=0, word=0, values=[0] * config.lanes)
-        given = self.infer("conditional", given=True)
         wrong = [
             [0xFF | LAST],
             changed(self.info(), 0, Command.INFO | 1 << HEADER_BITS),
             longer(self.info()),
             changed(own, weights_at, 1),
-            changed(given, len(given) - 1, config.group_size),
-            changed(given, 0, given[0] & ~POLICY_FLAGS << HEADER_BITS & (LAST - 1)),
             changed(self.infer("sample"), 0, Command.INFER | 3 << HEADER_BITS),
         ]
-        for words in (self.load(), self.read()):
+        right = [self.load(), self.read(), self.infer()]
+        if config.spikes:
+            # What rate mode has, and no other policy has either.
+            conditional = POLICIES["conditional"]
+            for flags in (FLAG_GIVEN, conditional, conditional | FLAG_GIVEN):
+                wrong.append(changed(self.infer("sample"), 0, Command.INFER | flags << HEADER_BITS))
+        else:
+            given = self.infer("conditional", given=True)
+            right.append(given)
+            wrong += [
+                changed(given, len(given) - 1, config.group_size),
+                changed(given, 0, given[0] & ~POLICY_FLAGS << HEADER_BITS & (LAST - 1)),
+                changed(self.infer("sample"), 0, Command.INFER | FLAG_SPIKES << HEADER_BITS),
+            ]
+        for words in right[:2]:
             wrong += [
                 changed(words, 0, words[0] | 0x80 << HEADER_BITS),
                 changed(words, row_at, config.sources + 1 & (LAST - 1)),
@@ -259,9 +283,9 @@ class FrameMaker:
         for value in beyond(config.weight):
             bias = [value] + [0] * (config.lanes - 1)
             wrong.append(frame(config, Command.LOAD, Section.WEIGHT, row=config.sources, word=0, values=bias))
-        for value in beyond(config.obs):
+        low, high = obs_range(config)
+        for value in beyond(config.obs) if low == config.obs.low else (low - 1, high + 1):
             wrong.append(frame(config, Command.INFER, nonce=0, obs=[0] * (config.inputs - 1) + [value]))
-        right = [self.load(), self.read(), self.infer(), given]
         if self.abilities.learns:
             right += [self.learn(), self.update()]
             wrong += self._refused_learning()
@@ -273,16 +297,17 @@ class FrameMaker:
         """A frame for every reason to refuse one that learns."""
         config = self.config
         lesson, given = self.learn(min(self.abilities.rules)), self.learn()
-        modulator_words = -(-config.modulator_bits // WORD_BITS)
+        # Words before the action, beside the header.
+        before = -(-config.modulator_bits // WORD_BITS) + (NONCE_WORDS if config.spikes else 0)
         wrong = [
             changed(self.clear(), 0, Command.CLEAR | 1 << HEADER_BITS),
             longer(self.clear()),
             changed(lesson, 0, Command.LEARN | RULE_FLAGS << HEADER_BITS),
             changed(lesson, 0, lesson[0] | 0x80 << HEADER_BITS),
-            changed(lesson, 1 + modulator_words, config.actions),
-            changed(given, 1 + modulator_words, LAST - 1),
+            changed(lesson, 1 + before, config.actions),
+            changed(given, 1 + before, LAST - 1),
             # Ends with its action.
-            [*lesson[: 1 + modulator_words], lesson[1 + modulator_words] | LAST],
+            [*lesson[: 1 + before], lesson[1 + before] | LAST],
         ]
         for name, optimiser in OPTIMISERS.items():
             if name not in self.abilities.optimisers:
@@ -293,7 +318,9 @@ class FrameMaker:
             wrong.append(changed(self.update(name), 0, Command.APPLY | (optimiser | 0x40) << HEADER_BITS))
         for modulator in (config.modulator.low - 1, config.modulator.high + 1):
             flags = lesson[0] >> HEADER_BITS & RULE_FLAGS
-            more = {"given": [0] * config.groups} if flags != RULES["contrastive"] else {}
+            more: dict[str, int | list[int]] = {"nonce": 0} if config.spikes else {}
+            if flags != RULES["contrastive"] and not config.spikes:
+                more = {"given": [0] * config.groups}
             wrong.append(
                 frame(config, Command.LEARN, flags, modulator=modulator, action=0, obs=[0] * config.inputs, **more)
             )

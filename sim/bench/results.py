@@ -12,6 +12,7 @@ from golden.protocol import (
     COUNTER_WORDS,
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
+    FLAG_SPIKES,
     LAST,
     LEARN_COUNTERS,
     WORD_BITS,
@@ -38,8 +39,18 @@ SIZES = np.diff(CONFIG.group_start)
 DECISION = (Command.INFER, 0)
 WITH_ACTIVITY = (Command.INFER, FLAG_ACTIVITY)
 SAMPLE = (Command.LEARN, FLAG_COUNTERS)
-KINDS = (DECISION, WITH_ACTIVITY, SAMPLE)
+WITH_SPIKES = (Command.INFER, FLAG_SPIKES)
+WITH_EVERYTHING = (Command.INFER, FLAG_ACTIVITY | FLAG_SPIKES)
+KINDS = (DECISION, WITH_ACTIVITY, SAMPLE, *((WITH_SPIKES, WITH_EVERYTHING) if CONFIG.spikes else ()))
 """Commands and flags whose results are sent."""
+
+
+def what(kind: tuple[Command, int]) -> dict[str, int]:
+    """What is asked to be sent."""
+    command, flags = kind
+    learned = command == Command.LEARN
+    wanted = {"activity": FLAG_ACTIVITY, "spikes": FLAG_SPIKES}
+    return {**{name: int(not learned and bool(flags & flag)) for name, flag in wanted.items()}, "learned": int(learned)}
 
 
 class Model:
@@ -54,6 +65,10 @@ class Model:
         self._activities: list[list[int]] = []
         self._peek = Codec(RESULTS.peek_data.shape())
         self.bench.each_cycle(self._peeked)
+        if CONFIG.spikes:
+            self._spikes: list[int] = []
+            self._asked = 0
+            self.bench.each_cycle(self._remembered, self._ask)
 
     def _peeked(self) -> None:
         """Stored activities, by an address that comes from flip-flops; anything beyond the last beat."""
@@ -61,10 +76,20 @@ class Model:
         stored = self._activities[address] if address < len(self._activities) else [0] * LANES
         self.bench.dut.peek_data.value = self._peek.pack(stored)
 
+    def _remembered(self) -> None:
+        """The spike at the address of the cycle before; anything beyond the last."""
+        self.bench.dut.spike.value = self._spikes[self._asked] if self._asked < len(self._spikes) else 0
+
+    def _ask(self, cycle: int) -> None:
+        """Note the address."""
+        self._asked = int(self.bench.dut.spike_address.value)
+
     def random(self, field: Field) -> Ints:
         """Any values of a field of the response, (1, count), often its ends; winners within their groups."""
         rng = self.bench.rng
-        highs = SIZES - 1 if field.name == "winners" else [(1 << field.bits) - 1] * field.count
+        highs = [(1 << field.bits) - 1] * field.count
+        if field.name in ("winners", "spikes"):
+            highs = (SIZES - 1).tolist() * (field.count // len(SIZES))
         if field.name in ("q_raw", "prob_raw"):
             highs = [1 << field.bits - 1] * field.count
         return np.array([[rng.choice((0, int(high), rng.randint(0, int(high)))) for high in highs]], dtype=np.int64)
@@ -72,7 +97,7 @@ class Model:
     async def store(self) -> dict[str, Ints]:
         """Random results, stored as they come in a decision: winners more than once, in any order; all by name."""
         bench, rng = self.bench, self.bench.rng
-        fields = response_fields(CONFIG, Command.INFER, FLAG_ACTIVITY)
+        fields = response_fields(CONFIG, *(WITH_EVERYTHING if CONFIG.spikes else WITH_ACTIVITY))
         values = {field.name: self.random(field) for field in fields}
         values |= {name: self.random(Field(name, 1, WORD_BITS * COUNTER_WORDS)) for name in LEARN_COUNTERS}
         order = rng.choices(range(CONFIG.groups + 1), k=3) + rng.sample(range(CONFIG.groups + 1), k=CONFIG.groups + 1)
@@ -94,6 +119,8 @@ class Model:
             for low, high in itertools.pairwise(BOUNDS)
             for beat in activity_beats(values["q_raw"][0, low:high].tolist(), LANES, rng.randint(0, 1))
         ]
+        if CONFIG.spikes:
+            self._spikes = values["spikes"][0].tolist()
         return values
 
     def send(self, values: dict[str, Ints], kind: tuple[Command, int]) -> int:
@@ -104,7 +131,7 @@ class Model:
         count = LEARN_COUNT_WORDS if kind == SAMPLE else COUNT_WORDS
         unused = [self.bench.rng.getrandbits(WORD_BITS) for _ in range(LEARN_COUNT_WORDS - count)]
         self.bench.dut.counts.value = counts.pack([word & LAST - 1 for word in words[:count]] + unused)
-        self.sends.send({"activity": int(kind == WITH_ACTIVITY), "learned": int(kind == SAMPLE)})
+        self.sends.send(what(kind))
         self.words.expect(*({"data": word & LAST - 1, "last": word // LAST} for word in words))
         return len(words)
 
@@ -150,10 +177,10 @@ async def reset_in_the_middle(dut: Any) -> None:
     model = Model(dut)
     await model.bench.reset()
     values = await model.store()
-    words = model.send(values, WITH_ACTIVITY)
+    words = model.send(values, KINDS[-1] if CONFIG.spikes else WITH_ACTIVITY)
     await model.bench.finish()
     for cycles in range(1, words + 4):
-        model.sends.send({"activity": 1, "learned": 0})
+        model.sends.send(what(KINDS[-1] if CONFIG.spikes else WITH_ACTIVITY))
         with model.words.unchecked():
             await model.bench.step(cycles)
         model.sends.forget()
