@@ -64,7 +64,7 @@ PENDULUM: list[tuple[str, list[str], int]] = [
     # name, settings, seeds out of five
     ("contrastive", [*spike(16, 8), *CONTROL], 5),
     ("published", [*spike(16, 8), *CONTROL, "learning.rule=published", *ZERO_START], 5),
-    ("contrastive, S→A and H–H removed", [*spike(16, 8), *CONTROL, "network.removed=hhsa"], 2),
+    ("contrastive, S→A and H–H removed", [*spike(16, 8), *CONTROL, "network.removed=hhsa"], 1),
 ]
 
 MARKS = [200, 500, 1000, 2000]
