@@ -75,7 +75,7 @@ OBSERVED = {"analog": "Analog observations", "bernoulli": "Bernoulli observation
 
 def _plot_grid(groups: Groups, path: Path) -> None:
     results = _part(groups, "play")["mnist"]
-    with figure(path) as axes:
+    with figure(path, width=10.0) as axes:
         for obs, line in (("analog", "-"), ("bernoulli", "--")):
             points = _points(results, obs)
             for number, window in enumerate(sorted({window for _, window in points})):
@@ -92,7 +92,7 @@ def _plot_grid(groups: Groups, path: Path) -> None:
         axes.set_xlabel("time steps of a decision")
         axes.set_ylabel("test accuracy")
         axes.set_title("MNIST, trained in rate mode, played in spike mode: analog (solid), Bernoulli (dashed)")
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
 # --- training --------------------------------------------------------------------------------------
