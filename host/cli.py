@@ -146,7 +146,12 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="shorter and less exact")
 
     study = command("study", "regenerate a table and picture of docs/results")
-    study.add_argument("name", choices=("rules", "widths", "control"), metavar="NAME", help="rules, widths or control")
+    study.add_argument(
+        "name",
+        choices=("rules", "widths", "control", "spikes"),
+        metavar="NAME",
+        help="rules, widths, control or spikes",
+    )
     study.add_argument("--seeds", type=_positive, help="runs per case (default: the study's)")
     study.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")
     study.add_argument("--journal", type=Path, metavar="FILE", help="finished runs (default: build/study/NAME.jsonl)")

@@ -54,9 +54,11 @@ class Validation:
         obs = np.array([env.reset(seed=seed)[0] for env, seed in zip(self.envs, self._seeds, strict=True)], float)
         returns = np.zeros(len(self.envs))
         running = np.arange(len(self.envs))
+        decided = 0
         while running.size:
-            # Greedy draws nothing, so the nonce is of no consequence.
-            action = agent.decide(obs[running], Purpose.VALIDATE, 0, "greedy").action
+            # Spikes are drawn under the greedy policy too: a nonce used again would bias every step alike.
+            action = agent.decide(obs[running], Purpose.VALIDATE, decided, "greedy").action
+            decided += len(running)
             left = []
             for environment, chosen in zip(running, action, strict=True):
                 obs[environment], reward, terminated, truncated, _ = self.envs[environment].step(int(chosen))

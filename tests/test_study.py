@@ -14,7 +14,7 @@ import pytest
 
 from golden.errors import SvpgError
 from host.cli import main
-from host.study import control, rules, widths
+from host.study import control, rules, spikes, widths
 from host.study.mnist import MLP, train_case
 from host.study.runner import Case, Finished, markdown_table, run_cases
 
@@ -105,7 +105,7 @@ def test_markdown_table() -> None:
 
 
 def test_every_case_of_every_study_names_settings_that_exist() -> None:
-    every = [*rules.cases(1, [1]), *widths.cases(1, quick=True), *control.cases(3, episodes=1)]
+    every = [*rules.cases(1, [1]), *widths.cases(1, True), *control.cases(3, 1), *spikes.cases(5, False)]
     assert len({case.key for case in every}) == len(every)
     from host.tasks import get_task
 
@@ -155,7 +155,7 @@ def test_study_refuses_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["rules", "widths", "control"])
+@pytest.mark.parametrize("name", ["rules", "widths", "control", "spikes"])
 def test_quick_study_from_end_to_end(name: str, tmp_path: Path) -> None:
     journal = tmp_path / "journal.jsonl"
     assert main(["study", name, "--quick", "--out", str(tmp_path), "--journal", str(journal)]) == 0
