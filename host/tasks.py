@@ -24,6 +24,18 @@ MNIST_DEVICE_RATE = 2.0**-9
 
 FLOAT_RATE = 1e-3
 
+SPIKING_CONTROL = {
+    "ppo": (
+        "network.steps=16",
+        "network.window=8",
+        "learning.modulator=plain",
+        "learning.entropy=0.3",
+        f"learning.rate={2.0**-9}",
+        f"learning.obs_rate={2.0**-9}",
+    )
+}
+"""The pendulum solved by either rule from five of five seeds (docs/results/spikes.md)."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -35,7 +47,8 @@ class Task:
     title: one line for people.
     inputs: observation neurons S.
     actions: actions A.
-    defaults: settings by (backend, algorithm).
+    defaults: settings by (backend, algorithm), for rate mode.
+    spiking: assignments that take their place in spike mode, by algorithm.
     environment: gymnasium id; ``None`` for one-step classification of images.
     arguments: keyword arguments of the environment.
     options: numeric keyword arguments that ``svpg play --env`` may set.
@@ -46,9 +59,24 @@ class Task:
     inputs: int
     actions: int
     defaults: Callable[[str, str], Settings]
+    spiking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     environment: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+
+    def settings(self, backend: str, algorithm: str, assignments: Iterable[str] = ()) -> Settings:
+        """The default settings with ``KEY=VALUE`` texts applied, which choose the mode too.
+
+        Raises
+        ------
+        SvpgError: an assignment that does not fit.
+        """
+        assignments = list(assignments)
+        defaults = self.defaults(backend, algorithm)
+        chosen = defaults.override(assignments)
+        if chosen.network.spikes:
+            chosen = defaults.override([*self.spiking.get(algorithm, ()), *assignments])
+        return chosen
 
     def make(self, **more: Any) -> gymnasium.Env[Any, Any]:
         """A new environment; ``more`` adds to its arguments (``render_mode``)."""
@@ -143,6 +171,7 @@ TASKS = {
             inputs=4,
             actions=5,
             defaults=_pendulum,
+            spiking=SPIKING_CONTROL,
             environment="svpg/InvertedPendulum-v0",
             options=("pole_length", "pole_thickness"),
         ),
@@ -152,6 +181,7 @@ TASKS = {
             inputs=4,
             actions=2,
             defaults=_cartpole,
+            spiking=SPIKING_CONTROL,
             environment="svpg/CartPole-v0",
         ),
         Task(

@@ -17,6 +17,7 @@ from host import learning_lockstep
 from host import lockstep as host_lockstep
 from host.cli import main
 from host.run import RunFolder
+from host.tasks import get_task
 from tests.test_cli import TINY, last_json, refused
 
 SPIKE = ["--mode", "spike", "--set", "network.steps=12", "--set", "network.window=8"]
@@ -51,8 +52,19 @@ def test_a_run_keeps_the_mode_that_it_was_trained_in(spiking: Path, capsys: pyte
 
 def test_tasks_have_defaults_for_spikes(tmp_path: Path) -> None:
     assert main(["train", "inverted-pendulum", "--run", str(tmp_path / "run"), *TINY, "--mode", "spike"]) == 0
-    network = RunFolder.open(tmp_path / "run")[1].settings.network
-    assert (network.steps, network.window, network.obs_spikes) == (32, 16, "analog")
+    settings = RunFolder.open(tmp_path / "run")[1].settings
+    assert (settings.network.steps, settings.network.window, settings.network.obs_spikes) == (16, 8, "analog")
+    assert (settings.learning.modulator, settings.learning.entropy, settings.learning.rate) == ("plain", 0.3, 2.0**-9)
+
+
+def test_what_is_asked_for_counts_more_than_the_defaults_for_spikes() -> None:
+    asked = ["network.mode=spike", "network.steps=40", "learning.entropy=1"]
+    settings = get_task("inverted-pendulum").settings("golden", "ppo", asked)
+    assert (settings.network.steps, settings.network.window, settings.learning.entropy) == (40, 8, 1.0)
+    rate = get_task("inverted-pendulum").settings("golden", "ppo", ["learning.entropy=1"])
+    assert (rate.network.mode, rate.learning.modulator, rate.learning.entropy) == ("rate", "authors", 1.0)
+    mnist = get_task("mnist").settings("golden", "reinforce", ["network.mode=spike"])
+    assert (mnist.network.steps, mnist.network.window) == (32, 16)
 
 
 @pytest.mark.parametrize("backend", ["golden", "float"])

@@ -56,7 +56,8 @@ def get_subject(target: str, assignments: Sequence[str], multipliers: int | None
     """
     if target in TASKS and not Path(target).is_dir():
         task = get_task(target)
-        settings, parameters = task.defaults("golden", default_algorithm(task)), None
+        network_alone = [assignment for assignment in assignments if assignment.startswith("network.")]
+        settings, parameters = task.settings("golden", default_algorithm(task), network_alone), None
     elif Path(target).is_dir():
         folder, run = RunFolder.open(target)
         task, settings, parameters = get_task(run.task), run.settings, folder.parameters()

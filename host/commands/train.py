@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> Report:
         config = _resumed(arguments, task, path)
     else:
         algorithm = arguments.algorithm or default_algorithm(task)
-        settings = task.defaults(backend, algorithm).override(in_mode(arguments.mode, arguments.assignments))
+        settings = task.settings(backend, algorithm, in_mode(arguments.mode, arguments.assignments))
         check_backend(backend, settings.network.mode)
         config = RunConfig(task.name, backend, algorithm, seed, settings)
     result = train_run(extended(config, arguments.episodes), path, arguments.resume)
