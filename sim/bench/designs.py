@@ -11,6 +11,8 @@ from golden.protocol import Section
 from hdl.engine import COUNTER_BITS, EventEngine
 from hdl.layouts import event, potential_beat, row_place, row_values
 from hdl.memory import FETCH_LATENCY, RowMemory, row_address, row_addresses
+from hdl.observation_spikes import ObservationSpikes
+from hdl.observations import ObservationQueue
 from hdl.pipeline import delay
 from hdl.synapses import SynapseTable
 
@@ -146,4 +148,45 @@ class MemoryWithStreams(wiring.Component):
         write_words(m, memory.config, self.load, memory)
         fetch_words(m, self.fetches, self.fetched, memory)
         m.d.comb += self.data.eq(memory.fetch.data)
+        return m
+
+
+class ObservedQueue(wiring.Component):
+    """:class:`ObservationSpikes` that goes through an :class:`ObservationQueue`.
+
+    Parameters
+    ----------
+    config: the device; rounds_per_cycle, pipelined: of the generator.
+    """
+
+    def __init__(self, config: DeviceConfig, *, rounds_per_cycle: int, pipelined: bool) -> None:
+        self.queue = ObservationQueue(config)
+        self.spikes = ObservationSpikes(config, rounds_per_cycle=rounds_per_cycle, pipelined=pipelined)
+        own = self.spikes.signature.members
+        put = self.queue.signature.members["put"].signature.members["payload"].shape
+        super().__init__(
+            {
+                "clear": In(1),
+                "put": In(stream.Signature(put)),
+                **{name: own[name] for name in ("start", "nonce", "step", "busy", "events")},
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.queue, m.submodules.spikes = queue, spikes = self.queue, self.spikes
+        connect(m, queue.entries, spikes.observations)
+        connect(m, spikes.events, flipped(self.events))
+        m.d.comb += [
+            queue.clear.eq(self.clear),
+            queue.put.payload.eq(self.put.payload),
+            queue.put.valid.eq(self.put.valid),
+            self.put.ready.eq(1),
+            queue.rewind.eq(spikes.rewind),
+            spikes.count.eq(queue.count),
+            spikes.start.eq(self.start),
+            spikes.nonce.eq(self.nonce),
+            spikes.step.eq(self.step),
+            self.busy.eq(spikes.busy),
+        ]
         return m

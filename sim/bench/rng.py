@@ -1,4 +1,4 @@
-"""Bench of :class:`hdl.rng.DrawGenerator`."""
+"""Bench of :class:`hdl.rng.DrawGenerator` and :class:`hdl.rng.DrawPipeline`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from golden.config import DRAW_BITS
 from golden.rng import DRAWS_PER_BLOCK, threefry2x32
-from hdl.rng import WORD, DrawGenerator
+from hdl.rng import WORD, DrawPipeline
+from hdl.spike_draws import make_generator
 from sim.bench.run import parameters
 from sim.bench.streams import Bench, Sink, Source
 
@@ -22,7 +23,8 @@ KNOWN = [
 ]
 
 RUN = parameters()
-COMPONENT = DrawGenerator(rounds_per_cycle=RUN["rounds_per_cycle"])
+PIPELINED = RUN["rounds_per_cycle"] == 0
+COMPONENT = make_generator(RUN["rounds_per_cycle"], PIPELINED)
 
 
 def halves(words: tuple[int, int]) -> list[int]:
@@ -38,9 +40,10 @@ def golden(nonce: int, stream: int, block: int) -> list[int]:
     return halves((int(word0), int(word1)))
 
 
-def request(source: Source, sink: Sink, rng: random.Random) -> None:
-    """Queue one random request and its answer; words of all zeros and all ones are common."""
-    nonce, stream, block = (rng.choice((0, -1, rng.getrandbits(bits))) % (1 << bits) for bits in (64, WORD, WORD))
+def request(source: Source, sink: Sink, rng: random.Random, nonce: int | None = None) -> None:
+    """Queue one random request, of a nonce if told, and its answer; words of all zeros and all ones are common."""
+    any_nonce, stream, block = (rng.choice((0, -1, rng.getrandbits(bits))) % (1 << bits) for bits in (64, WORD, WORD))
+    nonce = any_nonce if nonce is None else nonce
     source.send({"nonce": nonce, "stream": stream, "block": block})
     sink.expect(golden(nonce, stream, block))
 
@@ -54,7 +57,7 @@ async def known_answers(dut: Any) -> None:
     for (key0, key1), (counter0, counter1), words in KNOWN:
         source.send({"nonce": key1 << WORD | key0, "stream": counter1, "block": counter0})
         sink.expect(halves(words))
-    await bench.finish()
+        await bench.finish()
 
 
 @cocotb.test()
@@ -65,26 +68,31 @@ async def any_flow(dut: Any) -> None:
         source = bench.source("requests", bench.flow(not fast_source))
         sink = bench.sink("draws", bench.flow(not fast_sink))
         await bench.reset()
-        for _ in range(RUN["blocks"]):
-            request(source, sink, bench.rng)
+        # A pipeline works on one nonce at a time.
+        for _ in range(5):
+            nonce = bench.rng.getrandbits(64) if PIPELINED else None
+            for _ in range(RUN["blocks"] // 5):
+                request(source, sink, bench.rng, nonce)
+            if PIPELINED:
+                await bench.finish()
         await bench.finish()
 
 
 @cocotb.test()
 async def time(dut: Any) -> None:
-    """Latency from rest, and one block in ``latency`` cycles without a pause."""
+    """Latency from rest; then one block in ``latency`` cycles without a pause, from a pipeline in every cycle."""
     bench = Bench(dut, COMPONENT, RUN["seed"])
     source, sink = bench.source("requests"), bench.sink("draws")
     await bench.reset()
     await bench.step(7)
-    request(source, sink, bench.rng)
+    request(source, sink, bench.rng, nonce=5)
     await bench.finish()
     assert sink.cycles[0] - source.cycles[0] == COMPONENT.latency
     for _ in range(20):
-        request(source, sink, bench.rng)
+        request(source, sink, bench.rng, nonce=5)
     await bench.finish()
     gaps = {later - earlier for earlier, later in zip(sink.cycles[1:], sink.cycles[2:], strict=False)}
-    assert gaps == {COMPONENT.latency}, gaps
+    assert gaps == {1 if isinstance(COMPONENT, DrawPipeline) else COMPONENT.latency}, gaps
 
 
 @cocotb.test()
