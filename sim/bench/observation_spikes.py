@@ -111,7 +111,8 @@ async def reset_in_the_middle(dut: Any) -> None:
         model = Model(dut)
         await model.begin()
         model.put.send(*({"index": index, "value": 1} for index in range(CONFIG.inputs)))
-        await model.bench.until(lambda model=model: not model.put.pending)
+        while model.put.pending:
+            await model.bench.step()
         dut.start.value = 1
         with model.events.unchecked():
             await model.bench.step()
