@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from host.classify import load_split
 from host.datasets import observations
 from host.run import RunFolder
 from host.settings import RunConfig
-from host.tasks import default_algorithm, get_task
+from host.tasks import Task, default_algorithm, get_task
 from host.training import train
 from sim.build import CACHE
 from sim.cost import bound
@@ -73,8 +74,8 @@ TRAINED = {
 NAMES = (*(f"{net}/rtl" for net in TRAINED), "pendulum/simulators")
 
 
-def trained_net(name: str) -> Net:
-    """The net ``name`` of :data:`TRAINED`: trained with golden, seed 0, at its first use, then kept.
+def trained_run(name: str) -> Path:
+    """Run folder of the net ``name`` of :data:`TRAINED`: trained with golden, seed 0, at its first use, then kept.
 
     The pendulum trains for a minute, a net for MNIST for less.
     """
@@ -86,25 +87,30 @@ def trained_net(name: str) -> Net:
     path = RUNS / f"{name}-{settings.network.digest:08x}"
     if not (path / "curve.png").is_file():
         train(config, path, resume=path.is_dir())
-    parameters = RunFolder.open(path)[0].parameters()
+    return path
+
+
+def trained_net(name: str) -> Net:
+    """The net ``name`` of :data:`TRAINED`, and what it looks at."""
+    folder, run = RunFolder.open(trained_run(name))
+    settings, parameters, task = run.settings, folder.parameters(), get_task(run.task)
     if task.environment is None:
         seen = observations(load_split(settings.classify, 0)[0].test_images).astype(np.float64)
     else:
-        seen = _visited(settings.network, parameters, task_name)
+        seen = visited(settings.network, parameters, task, DECISIONS)
     return Net(settings.network, parameters, settings.network.obs.quantise(seen))
 
 
-def _visited(config: DeviceConfig, parameters: Parameters, task_name: str) -> NDArray[np.float64]:
-    """Observations that golden meets while it plays, sampling."""
+def visited(config: DeviceConfig, parameters: Parameters, task: Task, count: int) -> NDArray[np.float64]:
+    """The first observations that golden meets while it plays, sampling; shape (count, S)."""
     device = Device(config)
     weight, bias = to_octaves(config, parameters)
     device.load("weight", weight)
     device.load("bias", bias)
-    task = get_task(task_name)
     environment = task.make()
     seen = []
     obs, _ = environment.reset(seed=0)
-    for number in range(DECISIONS):
+    for number in range(count):
         seen.append(obs)
         action = device.infer(config.obs.quantise(obs[None]), np.array([number], dtype=np.uint64)).winners[0, -1]
         obs, _, terminated, truncated, _ = environment.step(action)
