@@ -66,7 +66,8 @@ def get_wanted(target: str, assignments: Sequence[str], learn: bool) -> Wanted:
     )
     config = subject.config
     device = Device(config)
-    device.weight, device.bias = to_octaves(config, subject.parameters)
+    for section, values in zip(("weight", "bias"), to_octaves(config, subject.parameters), strict=True):
+        device.load(section, values)
     return Wanted(subject, freedom, Traffic.of(device, config.obs.quantise(_seen(subject))))
 
 

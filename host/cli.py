@@ -156,6 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
     rtl = command("rtl", "export the RTL as Verilog with a description of its interface")
     rtl.add_argument("target", metavar="TASK|RUN", help="task name or run folder")
     rtl.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
+    rtl.add_argument("--estimate", action="store_true", help="what Yosys would take of an Artix-7 or Zynq-7000")
     _add_build_settings(rtl)
 
     build = command("build", "make a bitstream for a board, with a report")

@@ -15,6 +15,7 @@ from golden.errors import SvpgError
 from hdl.boards.catalogue import BOARDS, ECP5, ICE40, NAME, Board, Resources, excesses, get_board
 from hdl.boards.clock import ecp5_divisors, ice40_divisors
 from hdl.boards.design import BoardDesign
+from hdl.boards.xilinx import DEVICES, Estimate, count
 from hdl.options import CoreOptions
 from host.board_report import signal_name
 from host.cli import main
@@ -127,3 +128,22 @@ def test_programming_without_the_programmer_says_how_to_install_it(
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert main(["build", "ulx3s-85f", "inverted-pendulum", "--program", "--out", str(tmp_path / "out")]) == 2
     assert "sudo apt-get install -y openfpgaloader" in capsys.readouterr().err
+
+
+# --- other flows ----------------------------------------------------------------------------------------
+
+
+def test_cells_of_the_other_flow_are_counted_in_the_units_of_its_data_sheets() -> None:
+    cells = {"LUT2": 3, "LUT6": 4, "RAM32M": 2, "FDRE": 7, "FDSE": 1, "DSP48E1": 5, "RAMB36E1": 2, "RAMB18E1": 3}
+    assert count({**cells, "CARRY4": 9, "MUXF7": 9}) == Estimate(luts=15, registers=8, dsps=5, block_rams=3.5)
+
+
+@pytest.mark.slow
+def test_an_export_tells_what_other_devices_would_need(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["network.groups=1", "network.group_size=2", "network.lanes=2", "core.softmax_lanes=1"]
+    more = [part for setting in settings for part in ("--set", setting)]
+    assert main(["rtl", "inverted-pendulum", "--out", str(tmp_path / "rtl"), "--estimate", *more]) == 0
+    table = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert [line[:20].strip() for line in table] == ["", "this core", *DEVICES]
+    luts, registers, dsps, _ = (float(figure.replace(",", "")) for figure in table[1][20:].split())
+    assert luts > 500 and registers > 500 and dsps >= 2

@@ -1,4 +1,4 @@
-"""What a build takes of a device, from its sizes (docs/boards/planning.md)."""
+"""What a build takes of a device, from its sizes."""
 
 from __future__ import annotations
 

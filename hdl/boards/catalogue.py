@@ -157,7 +157,7 @@ def _icebreaker() -> ICEBreakerPlatform:
 ULX3S: dict[str, Any] = {
     "family": ECP5,
     "oscillator": 25_000_000,
-    "clock": 80_000_000,
+    "clock": 50_000_000,
     "baud": 3_000_000,
     "leds": {"alive": ("led", 0), "busy": ("led", 1), "error": ("led", 2)},
     "programmer": "ulx3s",

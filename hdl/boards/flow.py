@@ -105,9 +105,7 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
         NAME,
         synth_opts=recipe.options,
         script_after_synth="\n".join(recipe.commands),
-        nextpnr_opts=(
-            f"{os.environ.get('XDET', '')} --report routed.json --seed {seed} --timing-allow-fail {board.family.routing}"
-        ),
+        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {board.family.routing}",
         verbose=False,
     )
     plan.extract(folder)

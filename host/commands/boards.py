@@ -29,23 +29,25 @@ class Case:
     ----------
     board: its name.
     net: of :data:`host.hardware_bench.TRAINED`.
-    learn: with rule and optimiser.
     assignments: settings as for ``--set``.
     clock: Hz of the core; 0 for the board's.
     """
 
     board: str
     net: str
-    learn: bool = False
     assignments: tuple[str, ...] = ()
     clock: int = 0
 
 
+LEARNS = ("core.rules=contrastive", "core.optimisers=sign", "core.products=1")
+"""The smallest build that learns to balance the pendulum (docs/results/widths.md)."""
+
 CASES = {
-    "ulx3s-85f-pendulum": Case("ulx3s-85f", "pendulum", assignments=("core.softmax_lanes=4",)),
-    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", assignments=("core.softmax_lanes=4",)),
-    "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum"),
-    "icebreaker-pendulum": Case("icebreaker", "pendulum"),
+    "ulx3s-85f-pendulum": Case("ulx3s-85f", "pendulum", ("network.lanes=69", "core.softmax_lanes=4"), 80_000_000),
+    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=35", "core.softmax_lanes=4"), 60_000_000),
+    "ulx3s-85f-pendulum-learning": Case("ulx3s-85f", "pendulum", (*LEARNS, "network.lanes=7", "core.softmax_lanes=2")),
+    "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
+    "icebreaker-pendulum": Case("icebreaker", "pendulum", ("network.lanes=4", "core.softmax_lanes=1")),
 }
 """All builds, by name."""
 
@@ -80,7 +82,7 @@ def _build(name: str) -> dict[str, Any]:
     """The report of a case. One that does not fit is built as well, to see by how much."""
     case = CASES[name]
     board = get_board(case.board)
-    wanted = get_wanted(str(trained_run(case.net)), case.assignments, case.learn)
+    wanted = get_wanted(str(trained_run(case.net)), case.assignments, learn=False)
     plan = wanted.on(board)
     built = build_board(wanted, plan, Path("build") / "boards" / name, case.clock or board.clock, seed=1)
     return {"case": name, "problem": built.problem, **built.data}
