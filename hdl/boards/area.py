@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from golden.config import EXP_FRAC, DeviceConfig
+from golden.config import DRAW_BITS, EXP_FRAC, DeviceConfig
 from hdl.boards.catalogue import ECP5, Board, Resources
 from hdl.engine import scan_beats
 from hdl.layouts import all_beats, column_bits, factor_bits, row_values, total_bits
@@ -14,7 +14,7 @@ from hdl.observations import observation
 from hdl.options import MULTIPLICATIONS_PER_ROW, CoreOptions
 from hdl.softmax import queue_depth
 
-ECP5_BLOCKS = {512: 36, 1024: 18}
+ECP5_BLOCKS = {512: 36, 1024: 18, 2048: 9, 4096: 4}
 """Words and bits of a block memory of an ECP5."""
 
 ICE40_BLOCKS = {256: 16, 512: 8, 1024: 4, 2048: 2}
@@ -69,12 +69,11 @@ class Terms:
 
 
 ECP5_TABLES = Terms(
-    fixed=6000, lane_bits=4.8, scan_bits=0.45, softmax=500, learning=4000, learning_lanes=650, moment_lanes=500
+    fixed=5350, lane_bits=4.87, scan_bits=1.29, softmax=500, learning=4000, learning_lanes=650, moment_lanes=500
 )
 ECP5_REGISTERS = Terms(
-    fixed=2500, lane_bits=1.5, scan_bits=0, softmax=250, learning=600, learning_lanes=200, moment_lanes=150
+    fixed=1850, lane_bits=1.95, scan_bits=0, softmax=200, learning=600, learning_lanes=200, moment_lanes=150
 )
-
 
 ECP5_LINK_BLOCKS, ICE40_LINK_BLOCKS = 2, 8
 """Block memories of the link's buffers."""
@@ -103,8 +102,8 @@ def _products(width: int, left: int, right: int) -> int:
 def _multipliers(width: int, config: DeviceConfig, options: CoreOptions) -> int:
     """Multipliers of a build."""
     lane = config.weight_bits if not options.learns else factor_bits(config)
-    # Unsigned operands take a bit more, for the sign that they do not have.
-    group = 0 if options.in_logic else 1 + _products(width, total_bits(config) + 1, 17)
+    # Of the reciprocal and of the draw, whose sum may be a bit wider than a multiplier without costing another.
+    group = 0 if options.in_logic else 1 + _products(width, total_bits(config) - 1, DRAW_BITS)
     learning = 0
     if options.learns:
         learning = MULTIPLICATIONS_PER_ROW

@@ -43,7 +43,7 @@ LEARNS = ("core.rules=contrastive", "core.optimisers=sign", "core.products=1")
 """The smallest build that learns to balance the pendulum (docs/results/widths.md)."""
 
 CASES = {
-    "ulx3s-85f-pendulum": Case("ulx3s-85f", "pendulum", ("network.lanes=69", "core.softmax_lanes=4"), 80_000_000),
+    "ulx3s-85f-pendulum": Case("ulx3s-85f", "pendulum", ("network.lanes=35", "core.softmax_lanes=4")),
     "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=35", "core.softmax_lanes=4"), 60_000_000),
     "ulx3s-85f-pendulum-learning": Case("ulx3s-85f", "pendulum", (*LEARNS, "network.lanes=7", "core.softmax_lanes=2")),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
