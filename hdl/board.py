@@ -9,8 +9,10 @@ from amaranth.lib.wiring import In, Out, connect
 from golden.config import DeviceConfig
 from golden.link import Buffers
 from hdl.core import Core
+from hdl.layouts import WORD
 from hdl.link import Link
 from hdl.options import CoreOptions
+from hdl.pipeline import StreamRegister
 from hdl.uart import UartReceiver, UartTransmitter
 
 BLINK_HZ = 1
@@ -65,7 +67,10 @@ class BoardTop(wiring.Component):
         m.submodules.core = DomainRenamer("core")(core)
         connect(m, receiver.bytes, link.received)
         connect(m, link.sent, transmitter.bytes)
-        connect(m, link.commands, core.commands)
+        # Of the same reset as the core, so that no word of an earlier session is left in it.
+        m.submodules.commands = commands = DomainRenamer("core")(StreamRegister(WORD))
+        connect(m, link.commands, commands.source)
+        connect(m, commands.sink, core.commands)
         connect(m, core.responses, link.responses)
         half = self.clock_hz // (2 * BLINK_HZ)
         blink, glow = Signal(range(half)), Signal(range(int(self.clock_hz * ERROR_SECONDS) + 1))

@@ -12,6 +12,7 @@ from hdl.chunks import ChunkReader, ChunkWriter, SlotReader
 from hdl.layouts import WORD
 from hdl.memory import NO_COLLISION
 from hdl.packets import PacketReceiver, PacketSender
+from hdl.pipeline import StreamRegister
 from hdl.stuffing import Stuffer, Unstuffer
 
 RESET_CYCLES = 2
@@ -123,7 +124,9 @@ class Link(wiring.Component):
         m.submodules.outgoing = outgoing = SlotMemory(buffers)
         m.submodules.sender = sender = PacketSender()
         m.submodules.stuffer = stuffer = Stuffer()
-        connect(m, sender.symbols, stuffer.symbols)
+        m.submodules.symbols = symbols = StreamRegister(sender.symbols.payload.shape())
+        connect(m, sender.symbols, symbols.source)
+        connect(m, symbols.sink, stuffer.symbols)
         connect(m, stuffer.bytes, wiring.flipped(self.sent))
         rests, is_sent = Signal(), Signal()
         # A slot that is acknowledged while it is sent a second time is not written until that is over.
@@ -161,7 +164,10 @@ class Link(wiring.Component):
             slots_out.bytes.ready.eq(sender.payload.ready & sends_data),
         ]
         with m.If(sends_data):
-            m.d.comb += [sender.payload.valid.eq(slots_out.bytes.valid), sender.payload.payload.eq(slots_out.bytes.payload)]
+            m.d.comb += [
+                sender.payload.valid.eq(slots_out.bytes.valid),
+                sender.payload.payload.eq(slots_out.bytes.payload),
+            ]
         with m.Else():
             m.d.comb += [
                 sender.payload.valid.eq(1),
@@ -184,11 +190,10 @@ class Link(wiring.Component):
                 place.eq(0),
             ]
 
-        with m.If(sending):
-            with m.If(sender.packets.ready):
-                m.d.sync += sending.eq(0)
-                with m.If(sends_data):
-                    m.d.sync += to_send.eq(to_send + 1)
+        with m.If(sending), m.If(sender.packets.ready):
+            m.d.sync += sending.eq(0)
+            with m.If(sends_data):
+                m.d.sync += to_send.eq(to_send + 1)
         with m.Elif(again | ((filled - to_send)[:near] > (filled - first)[:near])):
             m.d.sync += [again.eq(0), to_send.eq(first)]
         for kind, owes in owed.items():
