@@ -44,10 +44,10 @@ LEARNS = ("core.rules=contrastive", "core.optimisers=sign", "core.products=1")
 
 CASES = {
     "ulx3s-85f-pendulum": Case("ulx3s-85f", "pendulum", ("network.lanes=35", "core.softmax_lanes=4")),
-    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=35", "core.softmax_lanes=4"), 60_000_000),
-    "ulx3s-85f-pendulum-learning": Case("ulx3s-85f", "pendulum", (*LEARNS, "network.lanes=7", "core.softmax_lanes=2")),
+    "ulx3s-85f-pendulum-learning": Case(
+        "ulx3s-85f", "pendulum", (*LEARNS, "network.lanes=7", "core.softmax_lanes=2"), 40_000_000
+    ),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
-    "icebreaker-pendulum": Case("icebreaker", "pendulum", ("network.lanes=4", "core.softmax_lanes=1")),
 }
 """All builds, by name."""
 
