@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 
-from amaranth import C, Module, Mux, Signal, signed
+from amaranth import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
 from hdl.layouts import potential_beat, winner_bits
 
-LEVELS = 2
-"""Comparisons in a row between two registers of the tree over the lanes."""
+STAGE = 4
+"""Potentials that are compared, each with each, between two registers."""
 
 
 def maximum_latency(lanes: int) -> int:
     """Cycles from the last beat of a group to its largest potential."""
-    return math.ceil((lanes - 1).bit_length() / LEVELS) + 1
+    stages = 1
+    while lanes > 1:
+        lanes, stages = math.ceil(lanes / STAGE), stages + 1
+    return stages
 
 
 class GroupMaximum(wiring.Component):
@@ -55,34 +58,44 @@ class GroupMaximum(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         beat = self.beats.payload
-        lowest = C(-(1 << (self._value.width - 1)), self._value)
 
-        # The tree: a later entry wins only if it is greater; lanes without a neuron count as lowest and never do.
-        values = [Mux(beat.keep[lane], beat.potential[lane], lowest) for lane in range(self.lanes)]
-        entries = list(zip(values, (C(lane, self._index) for lane in range(self.lanes)), strict=True))
+        # In a stage every potential is compared with those before it, all at once: a later one wins only if it is
+        # greater, and a lane without a neuron, behind all others, never does.
+        values, indices = list(beat.potential), [C(lane, self._index) for lane in range(self.lanes)]
+        keeps = list(beat.keep)
         valid, last = self.beats.valid, beat.last
-        levels = 0
-        while len(entries) > 1:
-            levels += 1
-            register = levels % LEVELS == 0 or len(entries) == 2
-            domain = m.d.sync if register else m.d.comb
-            winners = []
-            for position in range(0, len(entries), 2):
-                value = Signal(self._value, name=f"value{levels}_{position}")
-                index = Signal(self._index, name=f"index{levels}_{position}")
-                (left, left_index), (right, right_index) = (entries[position : position + 2] * 2)[:2]
-                greater = Signal(name=f"greater{levels}_{position}")
-                m.d.comb += greater.eq(right > left)
-                domain += [value.eq(Mux(greater, right, left)), index.eq(Mux(greater, right_index, left_index))]
-                winners.append((value, index))
-            entries = winners
-            if register:
-                next_valid, next_last = Signal(name=f"valid{levels}"), Signal(name=f"last{levels}")
-                m.d.sync += [next_valid.eq(valid), next_last.eq(last)]
-                valid, last = next_valid, next_last
+        stage = 0
+        while len(values) > 1:
+            stage += 1
+            next_values, next_indices, next_keeps = [], [], []
+            for first_one in range(0, len(values), STAGE):
+                group = range(first_one, min(first_one + STAGE, len(values)))
+                beats = {
+                    (later, earlier): Signal(name=f"beats{stage}_{later}_{earlier}")
+                    for later in group
+                    for earlier in range(first_one, later)
+                }
+                for (later, earlier), wins in beats.items():
+                    m.d.comb += wins.eq(keeps[later] & (values[later] > values[earlier]))
+                value = Signal(self._value, name=f"value{stage}_{first_one}")
+                index = Signal(self._index, name=f"index{stage}_{first_one}")
+                keep = Signal(name=f"keep{stage}_{first_one}")
+                m.d.sync += keep.eq(keeps[first_one])
+                for one in group:
+                    before = [beats[one, earlier] for earlier in range(first_one, one)]
+                    behind = [beats[later, one] for later in group if later > one]
+                    with m.If(Cat(*before, C(1, 1)).all() & ~Cat(*behind, C(0, 1)).any()):
+                        m.d.sync += [value.eq(values[one]), index.eq(indices[one])]
+                next_values.append(value)
+                next_indices.append(index)
+                next_keeps.append(keep)
+            values, indices, keeps = next_values, next_indices, next_keeps
+            next_valid, next_last = Signal(name=f"valid{stage}"), Signal(name=f"last{stage}")
+            m.d.sync += [next_valid.eq(valid), next_last.eq(last)]
+            valid, last = next_valid, next_last
 
         # The beats so far.
-        value, index = entries[0]
+        value, index = values[0], indices[0]
         first = Signal(init=1)
         base = Signal(self._index)
         best = Signal(self._value)

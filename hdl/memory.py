@@ -13,6 +13,7 @@ from golden.config import DeviceConfig
 from golden.protocol import Section
 from hdl import clocks
 from hdl.layouts import row_values
+from hdl.multiply import times
 
 FETCH_LATENCY = 2
 """Cycles from the address of a fetch to its data: the memory and a register behind it."""
@@ -29,7 +30,7 @@ def row_addresses(config: DeviceConfig) -> range:
 
 def row_address(config: DeviceConfig, row: Any, word: Any) -> Any:
     """Address of a row word, as an expression."""
-    return row * config.row_words + word
+    return times(row, config.row_words) + word
 
 
 def fetch_signature(config: DeviceConfig, section: Section = Section.WEIGHT) -> wiring.Signature:

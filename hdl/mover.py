@@ -147,9 +147,11 @@ class Mover(wiring.Component):
         m.d.comb += taken.eq(self.beats.valid & self.beats.ready)
         for lane in range(lanes):
             difference = Signal(signed(config.activity.bits + 1), name=f"difference{lane}")
+            # Whether it moves is asked apart, because that does not take a carry chain.
+            so_far = self.before[lane]
             m.d.comb += [
-                difference.eq(beat.activity[lane] - self.before[lane]),
-                moves[lane].eq(beat.keep[lane] & (difference != 0)),
+                difference.eq(beat.activity[lane] - so_far),
+                moves[lane].eq(beat.keep[lane] & (beat.activity[lane] != so_far)),
             ]
             with m.If(taken):
                 m.d.sync += change[lane].eq(difference)

@@ -1,4 +1,4 @@
-"""Products of unsigned numbers, by a multiplier or by adders."""
+"""Products of unsigned numbers: by a multiplier, by adders, or with a constant."""
 
 from __future__ import annotations
 
@@ -21,3 +21,12 @@ def product(a: Value, b: Value, *, in_logic: bool) -> Value:
         pairs = [left + right for left, right in zip(parts[::2], parts[1::2], strict=False)]
         parts = pairs + parts[len(pairs) * 2 :]
     return parts[0][: len(a) + len(b)]
+
+
+def times(value: Value, factor: int) -> Value:
+    """``value * factor`` for a constant above 0, by adders; synthesis would take a multiplier."""
+    parts = [value << bit for bit in range(factor.bit_length()) if factor >> bit & 1]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total

@@ -33,6 +33,7 @@ from golden.protocol import (
     words_of,
 )
 from hdl.layouts import WORD, row_place, winner_bits
+from hdl.multiply import times
 from hdl.observations import observation
 from hdl.synapses import SynapseTable
 
@@ -254,7 +255,8 @@ class CommandReader(wiring.Component):
             with m.State("WORD"):
                 with m.If(taken):
                     m.d.sync += job.place.word.eq(word.data)
-                    m.d.comb += column.eq(word.data * config.lanes)
+                    # Words beyond the last are refused whatever the table says.
+                    m.d.comb += column.eq(times(word.data[: len(job.place.word)], config.lanes))
 
                 def to_values() -> None:
                     m.next = "VALUES"

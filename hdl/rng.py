@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amaranth import Array, C, Cat, Module, Signal
+from amaranth.hdl import Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -86,12 +87,17 @@ class DrawGenerator(wiring.Component):
                     injected[0].eq(x0),
                     injected[1].eq(x1),
                 ]
+                last_key: Value = k2 + rounds // INJECTION_PERIOD
+                if self.rounds_per_cycle == 1:
+                    # The keys rest between injections, so that their sum can be there a cycle ahead.
+                    last_key = Signal(WORD, name="last_key")
+                    m.d.sync += last_key.eq(k2 + step // INJECTION_PERIOD + 1)
                 rotating = [Signal(WORD, name=f"k{i}_{offset}") for i in range(3)]
                 m.d.comb += [new.eq(old) for new, old in zip(rotating, (k0, k1, k2), strict=True)]
                 with m.If(rounds % INJECTION_PERIOD == 0):
                     m.d.comb += [
                         injected[0].eq(x0 + k1),
-                        injected[1].eq(x1 + k2 + rounds // INJECTION_PERIOD),
+                        injected[1].eq(x1 + last_key),
                         *(new.eq(old) for new, old in zip(rotating, (k1, k2, k0), strict=True)),
                     ]
                 x0, x1 = injected

@@ -26,6 +26,9 @@ from hdl.pipeline import delay
 SUM_LANES = 4
 """More lanes than this are added up before, not within, the sum over the beats."""
 
+SHIFT_BITS = EXP_FRAC.bit_length() + 1
+"""Bits of a difference in octaves that leaves something of a term."""
+
 FIFO_STEP = 16
 """Small memories in logic hold multiples of this."""
 
@@ -155,8 +158,12 @@ class Softmax(wiring.Component):
             height = Signal(signed(config.potential_bits + 2 + max(0, -shift)), name=f"height{lane}")
             difference = waiting_out.potential[lane] - maxima_out.reference
             m.d.comb += height.eq(difference >> shift if shift > 0 else difference << -shift)
-            octaves = [Signal(range(EXP_FRAC + 1), name=f"octaves{lane}_{i}") for i in range(3)]
-            zero = [Signal(name=f"zero{lane}_{i}") for i in range(3)]
+            # Octaves below the maximum, none or fewer; then their number, and whether nothing is left of the term.
+            whole = Signal(signed(max(len(height) - index_bits, SHIFT_BITS + 1)), name=f"whole{lane}")
+            near = Signal(signed(SHIFT_BITS), name=f"near{lane}")
+            octaves = [Signal(range(EXP_FRAC + 1), name=f"octaves{lane}_{i}") for i in range(2)]
+            far, zero = Signal(name=f"far{lane}"), [Signal(name=f"zero{lane}_{i}") for i in range(2)]
+            m.d.comb += whole.eq(height >> index_bits)
             fraction = Signal(index_bits, name=f"fraction{lane}")
             value = Signal(EXP_FRAC + 1, name=f"table{lane}")
             port = exp2.read_port()
@@ -164,8 +171,10 @@ class Softmax(wiring.Component):
             with m.If(advance):
                 m.d.sync += [
                     fraction.eq(height),
-                    octaves[0].eq(-(height >> index_bits)),
-                    zero[0].eq(((height >> index_bits) < -EXP_FRAC) | ~waiting_out.keep[lane]),
+                    near.eq(whole),
+                    far.eq((whole[-1] & ~whole[SHIFT_BITS - 1 :].all()) | ~waiting_out.keep[lane]),
+                    octaves[0].eq(-near),
+                    zero[0].eq(far | (near == -EXP_FRAC - 1)),
                     *delay(octaves),
                     *delay(zero),
                     value.eq(port.data),

@@ -194,17 +194,19 @@ class Updater(wiring.Component):
                 length, least = bit_length(followed), config.moment_frac + 1 - job.floor
                 root = (Mux(length > least, length, least) - config.moment_frac) >> 1
                 right_shift = right_shift + Mux(is_rmsprop, root, 0)
-            shifts = Signal(amount_shape, name=f"shift{lane}")
-            if has_moments:
-                with m.If(valid[at_shift - 1]):
-                    m.d.sync += shifts.eq(amount(right_shift))
-            else:
-                m.d.comb += shifts.eq(amount(right_shift))
             # Step and new weight.
             step, stepped = Signal(signed(config.weight_bits + 1), name=f"step{lane}"), gradient[-1]
-            computed = saturate(
-                shift_round(stepped << most_left, shifts, most_left + most_right), config.weight_bits + 1
-            )
+            computed: Value = C(0)
+            if self.abilities.optimisers - {"sign"}:
+                shifts = Signal(amount_shape, name=f"shift{lane}")
+                if has_moments:
+                    with m.If(valid[at_shift - 1]):
+                        m.d.sync += shifts.eq(amount(right_shift))
+                else:
+                    m.d.comb += shifts.eq(amount(right_shift))
+                computed = saturate(
+                    shift_round(stepped << most_left, shifts, most_left + most_right), config.weight_bits + 1
+                )
             if "sign" in self.abilities.optimisers:
                 up, down = stepped >= threshold, stepped <= -threshold
                 backward = Mux(stride.all(), -(1 << config.weight_bits), -stride)

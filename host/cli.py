@@ -50,6 +50,29 @@ def _add_build_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--multipliers", type=_positive, metavar="N", help="the fastest build within so many")
 
 
+def _megahertz(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 400:
+        raise ValueError
+    return value
+
+
+_megahertz.__name__ = "clock from 1 to 400 MHz"
+
+
+def _add_board_subject(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="TASK|RUN", help="task name or run folder")
+    parser.add_argument("--learn", action="store_true", help="with the rule and optimiser that the settings name")
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="network.KEY: the device; core.KEY: the build; lanes that are not set are chosen for the board",
+    )
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; each is a module of :mod:`host.commands`."""
     parser = _Parser(prog="svpg", description="Spiking variational policy gradient on winner-take-all networks.")
@@ -138,7 +161,23 @@ def build_parser() -> argparse.ArgumentParser:
     rtl = command("rtl", "export the RTL as Verilog with a description of its interface")
     rtl.add_argument("target", metavar="TASK|RUN", help="task name or run folder")
     rtl.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
+    rtl.add_argument("--estimate", action="store_true", help="what Yosys would take of an Artix-7 or Zynq-7000")
     _add_build_settings(rtl)
+
+    build = command("build", "make a bitstream for a board, with a report")
+    build.add_argument("board", metavar="BOARD", help="ulx3s-85f, ulx3s-25f or icebreaker")
+    _add_board_subject(build)
+    build.add_argument("--out", type=Path, metavar="DIR", help="folder for the files (default: build/BOARD-TASK)")
+    build.add_argument("--clock", type=_megahertz, default=0.0, metavar="MHZ", help="core (default: the board's)")
+    build.add_argument("--seed", type=int, default=1, help="of the placement (default: 1)")
+    build.add_argument("--program", action="store_true", help="hand the bitstream to the board with openFPGALoader")
+
+    plan = command("plan", "predict what a build takes of each board, and how fast it will be")
+    _add_board_subject(plan)
+
+    boards = command("boards", "build for all boards and write the table of docs/results")
+    boards.add_argument("cases", nargs="*", metavar="CASE", help="builds to make anew (default: all)")
+    boards.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")
 
     bench = command("bench", "measure speed")
     bench.add_argument("selection", nargs="*", metavar="NAME", help="benchmarks (default: all)")

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from host.classify import load_split
 from host.datasets import observations
 from host.run import RunFolder
 from host.settings import RunConfig
-from host.tasks import default_algorithm, get_task
+from host.tasks import Task, default_algorithm, get_task
 from host.training import train
 from sim.build import CACHE
 from sim.cost import bound
@@ -91,12 +92,11 @@ def mode_of(name: str) -> str:
     return "spike" if name.split("/")[0] in SPIKING else "rate"
 
 
-def trained_net(name: str) -> Net:
-    """The net ``name`` of :data:`TRAINED` or :data:`SPIKING`: trained with golden in rate mode, seed 0, then kept.
+def trained_run(name: str) -> Path:
+    """Run folder of the net ``name`` of :data:`TRAINED`: trained with golden in rate mode, seed 0, at its first use.
 
     The pendulum trains for a minute, a net for MNIST for less.
     """
-    changes, name = (SPIKES, SPIKING[name]) if name in SPIKING else ({}, name)
     task_name, episodes, assignments = TRAINED[name]
     task = get_task(task_name)
     algorithm = default_algorithm(task)
@@ -105,25 +105,32 @@ def trained_net(name: str) -> Net:
     path = RUNS / f"{name}-{settings.network.digest:08x}"
     if not (path / "curve.png").is_file():
         train(config, path, resume=path.is_dir())
-    parameters, network = RunFolder.open(path)[0].parameters(), settings.network.replace(**changes)
+    return path
+
+
+def trained_net(name: str) -> Net:
+    """The net ``name`` of :data:`TRAINED` or :data:`SPIKING`, and what it looks at."""
+    changes, name = (SPIKES, SPIKING[name]) if name in SPIKING else ({}, name)
+    folder, run = RunFolder.open(trained_run(name))
+    settings, parameters, task = run.settings, folder.parameters(), get_task(run.task)
+    network = settings.network.replace(**changes)
     if task.environment is None:
         seen = observations(load_split(settings.classify, 0)[0].test_images).astype(np.float64)
     else:
-        seen = _visited(network, parameters, task_name)
+        seen = visited(network, parameters, task, DECISIONS)
     return Net(network, parameters, network.obs.quantise(seen))
 
 
-def _visited(config: DeviceConfig, parameters: Parameters, task_name: str) -> NDArray[np.float64]:
-    """Observations that golden meets while it plays, sampling."""
+def visited(config: DeviceConfig, parameters: Parameters, task: Task, count: int) -> NDArray[np.float64]:
+    """The first observations that golden meets while it plays, sampling; shape (count, S)."""
     device = Device(config)
     weight, bias = to_octaves(config, parameters)
     device.load("weight", weight)
     device.load("bias", bias)
-    task = get_task(task_name)
     environment = task.make()
     seen = []
     obs, _ = environment.reset(seed=0)
-    for number in range(DECISIONS):
+    for number in range(count):
         seen.append(obs)
         action = device.infer(config.obs.quantise(obs[None]), np.array([number], dtype=np.uint64)).winners[0, -1]
         obs, _, terminated, truncated, _ = environment.step(action)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 
 from golden.files import make_folder, write_atomically
 from golden.parameters import to_octaves
+from hdl.boards.xilinx import DEVICES, Estimate, estimate
 from hdl.core import Core
 from hdl.verilog import convert
 from host.commands.report import Report, two_columns
@@ -36,6 +38,10 @@ def run(arguments: argparse.Namespace) -> Report:
     for name, text in texts.items():
         _write(folder / name, text)
     files = {name: str(folder / name) for name in texts}
+    estimates = {}
+    if arguments.estimate:
+        found = estimate(verilog, MODULE)
+        estimates = {"estimate": dataclasses.asdict(found)}
     resources = data["resources"]
     rows = {
         "task": subject.task.name,
@@ -47,7 +53,18 @@ def run(arguments: argparse.Namespace) -> Report:
     }
     if frames is not None:
         rows["parameters"] = f"{files['load.hex']}, {len(frames)} command words that load them"
-    return Report({"task": subject.task.name, "files": files, **data}, two_columns(rows))
+    text = two_columns(rows)
+    if arguments.estimate:
+        text += "\n\n" + _comparison(found)
+    return Report({"task": subject.task.name, "files": files, **data, **estimates}, text)
+
+
+def _comparison(found: Estimate) -> str:
+    """A table of what the core takes, and of what the devices have."""
+    lines = [f"{'':<20}{'LUT':>9}{'FF':>9}{'DSP':>6}{'BRAM':>7}"]
+    for name, one in {"this core": found, **DEVICES}.items():
+        lines.append(f"{name:<20}{one.luts:>9,}{one.registers:>9,}{one.dsps:>6}{one.block_rams:>7g}")
+    return "\n".join(lines)
 
 
 def _write(path: Path, text: str) -> None:

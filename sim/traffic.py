@@ -1,0 +1,97 @@
+"""What decisions and samples of a net keep the hardware busy with, whatever the build; their mean cost in one."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.config import DeviceConfig
+from golden.device import Device, Ints
+from hdl.eligibility import Eligibility
+from hdl.layouts import all_beats
+from hdl.options import CoreOptions
+from sim.cost import Course, Moves, courses, latencies, predict
+
+SAMPLES = 40
+"""Decisions that a mean is over."""
+
+GATHERING = 3
+"""Cycles of the states between the end of the phases and the walks over the neurons."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Decisions of a net, and samples if it learns.
+
+    Parameters
+    ----------
+    config: of the device; its ``lanes`` do not matter.
+    decisions: their courses, a neuron to a beat.
+    obs, winners: of the samples; raw.
+    device: golden, with the parameters of the net.
+    """
+
+    config: DeviceConfig
+    decisions: tuple[Course, ...]
+    obs: Ints
+    winners: Ints
+    device: Device
+
+    @classmethod
+    def of(cls, device: Device, obs: Ints) -> Traffic:
+        """That of a golden device which decides some raw observations (B, S), sampling."""
+        obs = obs[:SAMPLES]
+        nonce = np.arange(len(obs), dtype=np.uint64)
+        found = courses(device, CoreOptions(softmax_lanes=1), obs, nonce)
+        winners = device.infer(obs, nonce).winners
+        return cls(device.config, tuple(found), obs, winners, device)
+
+
+def _beats(config: DeviceConfig, lanes: int, moves: Moves) -> Moves:
+    """Moves per beat of ``lanes`` neurons from those of every neuron."""
+    starts = [
+        column
+        for low, high in zip(config.group_start[:-1].tolist(), config.group_start[1:].tolist(), strict=True)
+        for column in range(low, high, lanes)
+    ]
+    return tuple(np.add.reduceat(np.array(moves), starts).tolist())
+
+
+def decision_cycles(traffic: Traffic, config: DeviceConfig, options: CoreOptions, most: int = SAMPLES) -> float:
+    """Mean cycles of the first ``most`` decisions in a build, each exact."""
+    lanes = options.softmax_lanes
+    cycles = [
+        predict(
+            config,
+            options,
+            dataclasses.replace(
+                course,
+                passes=tuple(_beats(config, lanes, moves) for moves in course.passes),
+                start=None if course.start is None else _beats(config, lanes, course.start),
+            ),
+        ).cycles
+        for course in traffic.decisions[:most]
+    ]
+    return float(np.mean(cycles))
+
+
+def sample_cycles(traffic: Traffic, config: DeviceConfig, options: CoreOptions, rule: str) -> float:
+    """Mean cycles of the samples in a build that learns, nearly: passes cost their latency and half of their spread.
+
+    Parameters
+    ----------
+    rule: by which they are learned, one of the build's.
+    """
+    device = Device(config)
+    device.weight, device.bias = traffic.device.weight, traffic.device.bias
+    modulator = np.full(len(traffic.obs), 1 << config.modulator_frac, dtype=np.int64)
+    counters = device.learn(traffic.obs, traffic.winners, modulator, rule)
+    known, lanes = latencies(config, options), options.softmax_lanes
+    passes = counters.iterations + (rule == "conditional")
+    phases = known.start + config.row_words + counters.row_words + passes * (known.turn + known.spread / 2)
+    listed = np.count_nonzero(device.infer(traffic.obs, np.arange(len(traffic.obs), dtype=np.uint64)).q_raw, axis=1)
+    gathering = listed + all_beats(config, lanes) / 2 + GATHERING
+    rows = counters.learn_words * (3 - options.products) + config.row_words + Eligibility.overhead
+    return float(np.mean(phases + gathering + rows))

@@ -1,0 +1,78 @@
+"""A real bitstream: the smallest pendulum that is a net at all, through every tool, and builds that miss their aims."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hdl.boards.catalogue import BOARDS
+from host.cli import main
+
+TINY = ["network.groups=1", "network.group_size=2", "network.lanes=2", "core.softmax_lanes=1", "core.in_logic=true"]
+SETTINGS = [part for setting in TINY for part in ("--set", setting)]
+KEYS = {
+    "board",
+    "luts",
+    "multipliers",
+    "bram_kbit",
+    "fmax_mhz",
+    "clock_mhz",
+    "cycles_per_decision",
+    "us_per_decision",
+    "bitstream",
+}
+PREAMBLE = b"\xff\x00"
+"""How a bitstream of an ECP5 begins."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("build") / "out"
+    assert main(["build", "ulx3s-25f", "inverted-pendulum", "--clock", "50", "--out", str(path), *SETTINGS]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> Any:
+    return json.loads((folder / "report.json").read_text())
+
+
+def test_a_build_leaves_bitstream_reports_and_logs_and_nothing_else(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"svpg.bit", "report.json", "report.md", "tools.log", "svpg.tim"}
+    assert (folder / "svpg.bit").read_bytes().startswith(PREAMBLE)
+
+
+def test_the_report_has_what_scripts_rely_on(data: Any, folder: Path) -> None:
+    assert data.keys() >= KEYS
+    assert data["board"] == "ulx3s-25f" and data["bitstream"] == str(folder / "svpg.bit")
+    assert data["fmax_mhz"] >= data["clock_mhz"] == pytest.approx(50)
+    assert data["us_per_decision"] == pytest.approx(data["cycles_per_decision"] / data["clock_mhz"], abs=0.01)
+    assert (data["lanes"], data["softmax_lanes"], data["rules"]) == (2, 1, [])
+
+
+def test_the_report_counts_what_place_and_route_counted(data: Any, folder: Path) -> None:
+    log = (folder / "svpg.tim").read_text()
+    for key, cell in BOARDS["ulx3s-25f"].family.utilisation.items():
+        assert f"{cell}: {data[key]:>7}/" in log.replace("\t", " "), cell
+
+
+def test_the_slowest_path_is_told_in_names_of_the_hardware(data: Any, folder: Path) -> None:
+    path = data["critical_path"]
+    assert path["ns"] == pytest.approx(1000 / data["fmax_mhz"], rel=0.01)
+    assert path["ns"] == pytest.approx(path["logic_ns"] + path["routing_ns"], abs=0.02)
+    assert all(
+        name.split(".")[0] in {"core", "link", "clock", "receiver", "transmitter", "commands"}
+        for name in path["signals"]
+    )
+    assert f"1. `{path['from']}`" in (folder / "report.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_build_that_misses_its_clock_leaves_no_bitstream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "ulx3s-25f", "inverted-pendulum", "--clock", "200", "--out", str(tmp_path), *SETTINGS]) == 1
+    assert "but the clock is 200" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.bit")) and not (tmp_path / "report.json").exists()
