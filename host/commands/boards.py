@@ -98,8 +98,8 @@ def markdown(data: dict[str, dict[str, Any]]) -> str:
         "says.",
         "",
         "Not there yet: wider builds. The pendulum with 69 lanes (20,224 LUTs, 75 multipliers) and MNIST 20×10 with 35",
-        "lanes (17,675 LUTs, 41 multipliers, 195 block memories) are placed, with 56.2 and 53.7 MHz as the estimate before",
-        "routing; nextpnr's faster router did not end with them. An iCEBreaker is too small",
+        "lanes (17,675 LUTs, 41 multipliers, 195 block memories) are placed, with 56.2 and 53.7 MHz as the estimate",
+        "before routing; nextpnr's faster router did not end with them. An iCEBreaker is too small",
         "([icebreaker.md](../boards/icebreaker.md)).",
         "",
         "| build | lanes, of softmax | learns | LUTs | multipliers | block memory (kbit) | Fmax (MHz) | clock (MHz) "
