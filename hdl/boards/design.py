@@ -16,7 +16,7 @@ from hdl.options import CoreOptions
 
 
 class BoardDesign(Elaboratable):
-    """:class:`hdl.board.BoardTop` at the pins of a board; ``learns`` tells whether the core does.
+    """:class:`hdl.board.BoardTop` at the pins of a board; ``learns`` and ``lanes`` are those of the core.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class BoardDesign(Elaboratable):
     """
 
     def __init__(self, board: Board, config: DeviceConfig, options: CoreOptions, clock: int) -> None:
-        self.board, self.learns = board, options.learns
+        self.board, self.learns, self.lanes = board, options.learns, config.lanes
         divide = ice40_divisors if board.family is ICE40 else ecp5_divisors
         self.divisors = divide(board.oscillator, clock)
         self._top = BoardTop(config, options, round(self.divisors.frequency), board.baud)
