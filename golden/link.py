@@ -142,7 +142,8 @@ class Packet:
         """Inverse of :attr:`body`; None if it is too short or its CRC is wrong."""
         if len(body) < FULL_FIT or zlib.crc32(body) != CRC_RESIDUE:
             return None
-        return cls(*body[:HEADER_BYTES], body[HEADER_BYTES:-CRC_BYTES])
+        kind, number, acknowledged, limit = body[:HEADER_BYTES]
+        return cls(kind, number, acknowledged, limit, body[HEADER_BYTES:-CRC_BYTES])
 
     def encode(self) -> bytes:
         """The bytes on the line, both flags included."""

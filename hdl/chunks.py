@@ -69,8 +69,8 @@ class ChunkWriter(wiring.Component):
 
     Golden twin: :func:`golden.link.payloads`, of the words between two closings.
 
-    A word takes two cycles, a chunk one before them and one behind, and one more closes a payload: when there is no room
-    for another word, or between frames when ``flush`` is set. A word is taken with its high byte.
+    A word takes two cycles, a chunk one before them and one behind, and one more closes a payload: when there is no
+    room for another word, or between frames when ``flush`` is set. A word is taken with its high byte.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ def slot_write_signature(buffers: Buffers) -> wiring.Signature:
 class SlotReader(wiring.Component):
     """The payload that lies in a slot of a buffer, byte by byte.
 
-    A slot is begun with its size, two cycles, and then gives a byte every other cycle at most. It is taken with its last
-    byte, or, if it is empty, with its size. Every slot is allowed whose size is right.
+    A slot is begun with its size, two cycles, and then gives a byte every other cycle at most. It is taken with its
+    last byte, or, if it is empty, with its size. Every slot is allowed whose size is right.
 
     Parameters
     ----------

@@ -31,7 +31,8 @@ class Link(wiring.Component):
     Golden twin: :class:`golden.link_server.LinkServer`. All bytes are allowed, one every ten cycles at most.
 
     A packet is looked at two cycles after its last flag. One that is right and the next in order lies in its slot until
-    its words, one in four cycles, have been taken. Answers lie in slots until they are acknowledged; a slot is sent when
+    its words, one in four cycles, have been taken. Answers lie in slots until they are acknowledged; a slot is sent
+    when
     it is full, or holds whole frames and the line is free. While all slots are full no answer is taken. Nothing is sent
     but on behalf of the host: it alone has timers.
 
@@ -75,8 +76,8 @@ class Link(wiring.Component):
         slot_bits = (buffers.slots - 1).bit_length()
         # What counts that differ by no more than the slots differ by.
         near = slot_bits + 1
-        # Of what comes: the next number, and how many the core has had. Of what goes: the first that is not acknowledged,
-        # the next to be sent, and the one that is being filled.
+        # Of what comes: the next number, and how many the core has had. Of what goes: the first that is not
+        # acknowledged, the next to be sent, and the one that is being filled.
         expected, consumed, first, to_send, filled = (
             Signal(range(NUMBERS), name=name) for name in ("expected", "consumed", "first", "to_send", "filled")
         )

@@ -51,7 +51,8 @@ class Unstuffer(wiring.Component):
 class Stuffer(wiring.Component):
     """Bytes on the line from symbols.
 
-    Golden twins: :func:`golden.link.stuff`, and the flags of :meth:`golden.link.Packet.encode`. Every symbol is allowed.
+    Golden twins: :func:`golden.link.stuff`, and the flags of :meth:`golden.link.Packet.encode`. Every symbol is
+    allowed.
 
     The byte is offered in the cycle of the symbol; where it takes an escape that comes first, and the symbol is taken
     with the byte behind it.

@@ -58,8 +58,8 @@ class Rate:
 class UartReceiver(wiring.Component):
     """Bytes from a serial line.
 
-    The line is looked at in the middle of every bit, counted from the edge of the start bit, and after two flip-flops. A
-    start bit that is high there, and a byte whose stop bit is low, are dropped; after the latter the line has to rest
+    The line is looked at in the middle of every bit, counted from the edge of the start bit, and after two flip-flops.
+    A start bit that is high there, and a byte whose stop bit is low, are dropped; after the latter the line has to rest
     first. A byte is handed on in the cycle after the middle of its stop bit; the next may begin half a bit later.
 
     Parameters

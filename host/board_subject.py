@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.device import Device
+from golden.errors import SvpgError
 from golden.parameters import to_octaves
 from hdl.boards.catalogue import Board
 from host.classify import load_split
@@ -53,6 +54,11 @@ def get_wanted(target: str, assignments: Sequence[str], learn: bool) -> Wanted:
     SvpgError: as :func:`host.commands.subject.get_subject`.
     """
     subject = get_subject(target, assignments)
+    if subject.config.spikes:
+        raise SvpgError(
+            f"{target}: boards are planned and built for rate mode only so far; give --set network.mode=rate, or take "
+            "the Verilog of svpg rtl to a flow of your own"
+        )
     if learn and not subject.options.learns:
         learning = subject.settings.learning
         subject = dataclasses.replace(

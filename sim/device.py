@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+from amaranth.lib import wiring
 
 import golden
 import hdl
@@ -35,24 +38,30 @@ def core_library(
     SvpgError: a tool is missing, or the compilation fails.
     """
     options = options or CoreOptions.usual(config)
-    # Making the netlist takes seconds; as long as its sources are the same, so is it.
-    note = build.CACHE / f"core-{build.digest(_sources(), repr(config), repr(options))}"
-    if note.is_file():
-        key = note.read_text()
-    else:
-        key = design_key(Core(config, options), gates_clocks=True)
-        build.CACHE.mkdir(parents=True, exist_ok=True)
-        write_atomically(note, lambda stream: stream.write(key.encode()))
     return library(
-        key,
+        noted_key("core", repr(config) + repr(options), lambda: Core(config, options)),
         lambda path: build.write_verilog(Core(config, options), path, DESIGN, gates_clocks=True),
         waves,
         practice=(lambda model: practise(FrameDevice(config, model), options.abilities)) if profiled else None,
     )
 
 
+def noted_key(kind: str, parameters: str, make: Callable[[], wiring.Component]) -> str:
+    """:func:`sim.model.design_key` of a design with clocks that rest, noted by what it is made of.
+
+    Making the netlist takes seconds; as long as sources and parameters are the same, so is it.
+    """
+    note = build.CACHE / f"{kind}-{build.digest(_sources(), parameters)}"
+    if note.is_file():
+        return note.read_text()
+    key = design_key(make(), gates_clocks=True)
+    build.CACHE.mkdir(parents=True, exist_ok=True)
+    write_atomically(note, lambda stream: stream.write(key.encode()))
+    return key
+
+
 def _sources() -> str:
-    """Everything that makes a core of a configuration."""
+    """Everything that makes a design of its parameters."""
     files = [path for package in (golden, hdl) for path in sorted(Path(package.__path__[0]).glob("*.py"))]
     return "\0".join((importlib.metadata.version("amaranth"), *(path.read_text() for path in files)))
 

@@ -13,6 +13,9 @@ from hdl.boards.catalogue import Board, Resources, excess, excesses
 from hdl.options import MOST_SOFTMAX_LANES, CoreOptions
 from sim.traffic import Traffic, decision_cycles, sample_cycles
 
+MOST_LANES = 7
+"""More lanes to a row word have not been routed to their end (docs/results/boards.md); ``network.lanes`` asks for them."""
+
 CHOOSING = 4
 """Decisions by which candidates are compared."""
 
@@ -90,7 +93,7 @@ def candidates(
     """Builds worth a look: for each number of words in a row, the ways to spend the multipliers."""
     lanes_choices = [config.lanes]
     if freedom.lanes:
-        most = min(config.neurons, board.resources.multipliers)
+        most = min(config.neurons, board.resources.multipliers, MOST_LANES)
         lanes_choices = sorted({math.ceil(config.neurons / words) for words in range(1, config.neurons + 1)})
         lanes_choices = [lanes for lanes in lanes_choices if lanes <= most]
     ways = [(options.products, options.in_logic)]

@@ -201,7 +201,7 @@ def test_a_device_that_was_reset_is_not_taken_for_the_old_one() -> None:
     pipe = GoldenPipe(server())
     transport = LinkTransport(pipe)
     pipe.server = server()
-    with pytest.raises(SvpgError, match="lost the session.*begin again"):
+    with pytest.raises(SvpgError, match=r"lost the session.*begin again"):
         transport.exchange(INFO, 1)
 
 

@@ -44,7 +44,17 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_command_runs_with_a_small_budget(empty_folder: Path) -> None:
     lines = commands()
-    assert {line[0] for line in lines} == {"info", "train", "play", "infer", "lockstep", "rtl", "plan", "bench", "study"}
+    assert {line[0] for line in lines} == {
+        "info",
+        "train",
+        "play",
+        "infer",
+        "lockstep",
+        "rtl",
+        "plan",
+        "bench",
+        "study",
+    }
     for line in lines:
         if line[0] != "study":
             less = LEARN_LESS if "--learn" in line else SHORTER.get(line[0], [])
