@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from golden.link import (
     FLAG,
     FULL_FIT,
     KIND_MEANINGS,
+    LINK_VERSION,
     NUMBERS,
     Buffers,
     Deframer,
@@ -288,3 +291,11 @@ def test_mixed_transactions_over_a_bad_line_are_those_of_a_good_one(
     assert result.transactions.total() == 10_000 and set(result.transactions) > {command.name for command in Command}
     assert set(pipe.faults) == {*FAULTS, "port"} and pipe.faults["port"] == transport.traffic.reopened >= 5
     assert transport.traffic.repeated > 0 and transport.traffic.damaged > 0 and device.damaged > 0
+
+
+def test_the_document_has_every_kind() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "link.md").read_text(encoding="utf-8")
+    block = text.partition("<!-- kinds -->")[2].partition("<!-- /kinds -->")[0]
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \|$", block, re.MULTILINE)
+    assert rows == [(str(int(kind)), kind.name, says) for kind, says in KIND_MEANINGS.items()]
+    assert f"# Link, version {LINK_VERSION}" in text
