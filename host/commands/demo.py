@@ -8,6 +8,7 @@ from pathlib import Path
 
 from golden.errors import SvpgError
 from hdl.options import CoreOptions
+from host.cli import build_parser
 from host.commands import play
 from host.commands.report import Report, two_columns
 from host.lockstep import compare
@@ -37,11 +38,8 @@ def run(arguments: argparse.Namespace) -> Report:
     if there and RunConfig.load(RunFolder(path).config_file) != config:
         raise SvpgError(f"{path}: holds a run with other settings; remove it or choose another --run")
     result = train_run(config, str(path), resume=there)
-    played = play.run(
-        argparse.Namespace(
-            run=path, backend=None, episodes=10, seed=0, gif=path / "pendulum.gif", policy="greedy", environment=[]
-        )
-    ).data
+    animation = path / "pendulum.gif"
+    played = play.run(build_parser().parse_args(["play", str(path), "--episodes", "10", "--gif", str(animation)])).data
     compared = compare(
         task,
         config.settings.network,
@@ -78,6 +76,6 @@ def run(arguments: argparse.Namespace) -> Report:
         "hardware (RTL) beside it": f"{compared.decisions} decisions, {compared.mismatches} differ",
         "cycles per decision": f"{compared.cycles:.1f}",
         "learning curve": path / "curve.png",
-        "animation": path / "pendulum.gif",
+        "animation": animation,
     }
     return Report(data, two_columns(rows), status=int(not result.solved or compared.mismatches > 0))
