@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from amaranth.back import verilog
 
-from golden.config import REMOVABLE, STARTS, DeviceConfig
+from golden.config import OBS_SPIKES, REMOVABLE, STARTS, DeviceConfig
 from golden.errors import SvpgError
 from hdl.core import Core
 from hdl.decision import first_sampled_pass
@@ -86,6 +86,41 @@ def test_any_core_equals_golden(removed: str, seed: int) -> None:
         in_logic=rng.random() < 0.5,
     )
     check(Course(config, options, decisions=40, frames=80, resets=25, seed=seed), complete=False)
+
+
+def random_spikes(rng: random.Random, removed: str) -> DeviceConfig:
+    """The same in spike mode."""
+    while True:
+        config = random_config(rng, removed)
+        window = rng.choice((1, 2, 4, 8))
+        try:
+            return config.replace(
+                mode="spike",
+                start="silent",
+                prob_frac=min(config.prob_frac, 15),
+                window=window,
+                steps=window + rng.choice((0, 1, rng.randint(2, 5))),
+                obs_spikes=rng.choice(OBS_SPIKES),
+            )
+        except SvpgError:
+            continue
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learns", [False, True], ids=["decides", "learns"])
+@pytest.mark.parametrize("removed", sorted(REMOVABLE))
+def test_any_core_of_spikes_equals_golden(removed: str, learns: bool) -> None:
+    rng = random.Random(f"spikes {removed} {learns}")
+    config = random_spikes(rng, removed)
+    options = CoreOptions(
+        softmax_lanes=rng.randint(1, min(config.lanes, 9)),
+        rounds_per_cycle=rng.choice((1, 2, 4, 20)),
+        pipelined=rng.random() < 0.5,
+        in_logic=rng.random() < 0.5,
+        products=rng.choice((1, 2)),
+    )
+    course = Course(config, options.learning() if learns else options, decisions=8, frames=40, resets=25, seed=1)
+    check(course, complete=False)
 
 
 def test_winners_are_drawn_in_every_pass_that_may_be_the_last() -> None:

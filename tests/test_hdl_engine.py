@@ -8,6 +8,7 @@ import pytest
 
 from golden.config import REMOVABLE, DeviceConfig
 from golden.errors import SvpgError
+from golden.modes import MODES
 from hdl.engine import EventEngine, scan_beats
 from sim.bench.designs import EngineWithMemory
 from sim.bench.run import run
@@ -17,6 +18,7 @@ PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
 # begins late.
 ONE_WORD = DeviceConfig(inputs=5, groups=2, group_size=5, actions=3, lanes=16, activity_frac=10)
 MANY_WORDS = DeviceConfig(inputs=3, groups=4, group_size=5, actions=6, lanes=4, removed="hhsa", weight_bits=8)
+SPIKES = MANY_WORDS.replace(mode="spike", removed="none")
 
 
 def check(config: DeviceConfig, scan_lanes: int, decisions: int, events: int, resets: int, seed: int) -> None:
@@ -32,15 +34,18 @@ def check(config: DeviceConfig, scan_lanes: int, decisions: int, events: int, re
     )
 
 
-@pytest.mark.parametrize(("config", "scan_lanes"), [(ONE_WORD, 2), (MANY_WORDS, 3)], ids=["one-word", "many-words"])
+@pytest.mark.parametrize(
+    ("config", "scan_lanes"), [(ONE_WORD, 2), (MANY_WORDS, 3), (SPIKES, 3)], ids=["one-word", "many-words", "spikes"]
+)
 def test_potentials_equal_golden(config: DeviceConfig, scan_lanes: int) -> None:
     check(config, scan_lanes, decisions=6, events=60, resets=20, seed=1)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("removed", sorted(REMOVABLE))
-def test_potentials_equal_golden_with_connections_removed(removed: str) -> None:
-    rng = random.Random(removed)
+def test_potentials_equal_golden_with_connections_removed(removed: str, mode: str) -> None:
+    rng = random.Random(f"{removed} {mode}")
     config = DeviceConfig(
         inputs=rng.randint(1, 9),
         groups=rng.randint(1, 4),
@@ -48,6 +53,7 @@ def test_potentials_equal_golden_with_connections_removed(removed: str) -> None:
         actions=rng.randint(2, 9),
         lanes=rng.randint(1, 9),
         removed=removed,
+        mode=mode,
     )
     check(config, rng.randint(1, config.lanes), decisions=20, events=150, resets=100, seed=2)
 

@@ -107,6 +107,7 @@ class EngineWithMemory(wiring.Component):
                 "load": In(stream.Signature(row_word(config, Section.WEIGHT))),
                 "events": In(stream.Signature(event(config))),
                 "beats": Out(stream.Signature(potential_beat(config, scan_lanes))),
+                "idle": Out(1),
                 "event_count": Out(COUNTER_BITS),
                 "word_count": Out(COUNTER_BITS),
                 "stall_count": Out(COUNTER_BITS),
@@ -121,6 +122,7 @@ class EngineWithMemory(wiring.Component):
         connect(m, flipped(self.events), engine.events)
         connect(m, engine.beats, flipped(self.beats))
         m.d.comb += [
+            self.idle.eq(engine.idle),
             self.event_count.eq(engine.event_count),
             self.word_count.eq(engine.word_count),
             self.stall_count.eq(engine.stall_count),

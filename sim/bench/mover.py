@@ -11,6 +11,7 @@ import numpy as np
 
 from hdl.layouts import Scan
 from hdl.mover import Mover
+from sim.bench.codec import Codec
 from sim.bench.groups import activity_beats
 from sim.bench.recorded import Ints, empty, golden_moves
 from sim.bench.run import parameters
@@ -57,6 +58,20 @@ class Model:
         self.outcomes = self.bench.sink("outcomes", flows.get("outcomes"))
         self.stored = empty(CONFIG)
         self.second = empty(CONFIG)
+        # Of every beat: its pass, and the activities that it is compared with.
+        self._before: list[tuple[int, list[int]]] = []
+        self._fed = 0
+        self._codec = Codec(COMPONENT.signature.members["before"].shape)
+        self.bench.each_cycle(sample=self._look)
+
+    def _look(self, cycle: int) -> None:
+        """While a pass runs, the stored activities of the next beat are out, whether it is there yet or not."""
+        taken, running = (len(stream.cycles) - (stream.cycles[-1:] == [cycle]) for stream in (self.beats, self.passes))
+        if taken < len(self._before):
+            number, before = self._before[taken]
+            if number < running:
+                found = self._codec.unpack(int(self.bench.dut.before.value))
+                assert found[: len(before)] == before, (cycle, taken)
 
     def feed(self, fresh: Ints, **job: int) -> Turn:
         """Queue a pass to activities ``fresh`` (N,), its events and its outcome; ``job`` as in a pass, 0 unless told.
@@ -77,6 +92,9 @@ class Model:
         self.passes.send(turn)
         beats = beats_of_groups(fresh, first, end, self.bench.rng.choice((0, 1, ONE)))
         self.beats.send(*beats)
+        for beat in beats_of_groups(before, first, end, 0):
+            self._before.append((self._fed, beat["activity"][: beat["keep"].bit_count()]))
+        self._fed += 1
         self.events.expect(*({"source": source, "value": value, "scan": 0} for source, value in events))
         if scans:
             self.events.expect({"source": 0, "value": 0, "scan": turn["scan"]})
