@@ -150,21 +150,7 @@ class FrameDevice:
         ------
         SvpgError: the device speaks another protocol, keeps another contract, or has another configuration.
         """
-        frame = pack(header(Command.INFO, 0), (), {}, 1)
-        words = self._transport.exchange(frame.ravel(), 1)
-        # Another version may answer more or fewer values, and is to be told from a faulty link.
-        check_responses(Command.INFO, words, 1, None)
-        (field,) = response_fields(self.config, Command.INFO, 0)
-        values = field.from_words(words[None, 1:] & (LAST - 1))[0].tolist()
-        expected = info_values(self.config, 0)
-        found = dict(zip(expected, values, strict=False))
-        for name, what in (("protocol", "protocol"), ("contract", "numeric contract")):
-            if found.get(name) != expected[name]:
-                raise SvpgError(
-                    f"the device keeps version {found.get(name, 'none')} of the {what}, this program {expected[name]}; "
-                    "rebuild the bitstream or model, or use the program it was built with"
-                )
-        check_responses(Command.INFO, words, 1, 1 + field.words)
+        found, expected = ask_info(self.config, self._transport), info_values(self.config, 0)
         differing = [name for name in expected if name not in INFO_HEAD and found[name] != expected[name]]
         if differing or found["digest"] != expected["digest"]:
             shown = [
@@ -385,6 +371,41 @@ class Rows:
         flat = self._columns.flatten()
         flat[self._wanted] = values
         self._columns[:] = flat.reshape(self._columns.shape)
+
+
+def ask_info(config: DeviceConfig, transport: Transport) -> dict[str, int]:
+    """``INFO`` as it comes, of a device of any configuration; names as in :func:`golden.protocol.info_values`.
+
+    Raises
+    ------
+    SvpgError: the device speaks another protocol or keeps another contract, or the response is not one to ``INFO``.
+    """
+    frame = pack(header(Command.INFO, 0), (), {}, 1)
+    words = transport.exchange(frame.ravel(), 1)
+    # Another version may answer more or fewer values, and is to be told from a faulty link.
+    check_responses(Command.INFO, words, 1, None)
+    (field,) = response_fields(config, Command.INFO, 0)
+    values = field.from_words(words[None, 1:] & (LAST - 1))[0].tolist()
+    expected = info_values(config, 0)
+    found = dict(zip(expected, values, strict=False))
+    for name, what in (("protocol", "protocol"), ("contract", "numeric contract")):
+        if found.get(name) != expected[name]:
+            raise SvpgError(
+                f"the device keeps version {found.get(name, 'none')} of the {what}, this program {expected[name]}; "
+                "rebuild the bitstream or model, or use the program it was built with"
+            )
+    check_responses(Command.INFO, words, 1, 1 + field.words)
+    return found
+
+
+def with_lanes_of(config: DeviceConfig, transport: Transport) -> DeviceConfig:
+    """A configuration with the row words of a device: they change no result, only the words that are counted.
+
+    Raises
+    ------
+    SvpgError: as :func:`ask_info`.
+    """
+    return config.replace(lanes=ask_info(config, transport)["lanes"])
 
 
 def info_name(name: str, value: int) -> int | str:

@@ -18,6 +18,20 @@ POLICIES = ("sample", "greedy", "conditional")
 """How winners are chosen: independent draws from q, the largest potential, or the action given the hidden draw."""
 
 
+@dataclass(frozen=True)
+class Port:
+    """Where a board is.
+
+    Parameters
+    ----------
+    path: of a serial port, such as ``/dev/ttyUSB0``.
+    baud: bits per second that its bitstream was built for.
+    """
+
+    path: str
+    baud: int = 3_000_000
+
+
 @dataclass
 class Decision:
     """Results of a batch of ``INFER`` transactions.
@@ -119,3 +133,6 @@ class Backend(Protocol):
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Return to a state that ``state`` gave."""
+
+    def close(self) -> None:
+        """Give back what it holds, such as a port."""

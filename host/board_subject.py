@@ -40,6 +40,21 @@ class Wanted:
         """The build for a board."""
         return plan(board, self.traffic, self.subject.config, self.subject.options, self.freedom)
 
+    def fitting(self, board: Board) -> Plan:
+        """The same, if it fits.
+
+        Raises
+        ------
+        SvpgError: it does not.
+        """
+        found = self.on(board)
+        if found.problems:
+            raise SvpgError(
+                f"{board.name}: does not fit: {'; '.join(found.problems)}; "
+                f"svpg plan {self.subject.target} compares the boards"
+            )
+        return found
+
 
 def get_wanted(target: str, assignments: Sequence[str], learn: bool) -> Wanted:
     """What ``RUN|TASK``, ``--set`` and ``--learn`` ask for.

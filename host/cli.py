@@ -50,6 +50,13 @@ def _add_build_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--multipliers", type=_positive, metavar="N", help="the fastest build within so many")
 
 
+def _add_port(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", metavar="PORT", help="serial port of the board (backend board)")
+    parser.add_argument(
+        "--baud", type=_positive, metavar="N", help="bits per second of its bitstream (default: 3000000)"
+    )
+
+
 def _megahertz(text: str) -> float:
     value = float(text)
     if not 1 <= value <= 400:
@@ -86,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     train = command("train", "train a task into a run folder")
     train.add_argument("task", metavar="TASK", help="task name; svpg info lists them")
     train.add_argument("--backend", help="device (default: golden)")
+    _add_port(train)
     train.add_argument("--mode", choices=MODES, help="inference mode (default: rate)")
     train.add_argument("--algorithm", choices=("ppo", "reinforce"), help="default: the task's")
     train.add_argument("--seed", type=int, help="every random number follows from it (default: 0)")
@@ -99,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     play = command("play", "play a trained run without learning")
     play.add_argument("run", type=Path, metavar="RUN", help="run folder")
     play.add_argument("--backend", help="device (default: the one it was trained on)")
+    _add_port(play)
     play.add_argument("--episodes", type=_positive, default=10, help="default: 10; classification has one")
     play.add_argument("--seed", type=int, default=0, help="starts of the episodes (default: 0)")
     play.add_argument("--gif", type=Path, metavar="FILE", help="draw the first episode")
@@ -129,6 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
     infer.add_argument("--params", type=Path, required=True, metavar="P.npz", help="parameter file")
     infer.add_argument("--obs", type=Path, required=True, metavar="X.npz", help="obs (B, S); q0 (B, N) on float")
     infer.add_argument("--backend", default="golden", help="device (default: golden)")
+    _add_port(infer)
     infer.add_argument("--iterations", type=_positive, metavar="T", help="most softmax passes (default: as trained)")
     infer.add_argument(
         "--set",
@@ -146,6 +156,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     lockstep = command("lockstep", "run golden and the RTL side by side; stop at the first differing bit with a report")
     lockstep.add_argument("target", nargs="?", metavar="RUN|TASK", help="run folder, or a task with random weights")
+    lockstep.add_argument("--backend", choices=("rtl", "board"), default="rtl", help="beside golden (default: rtl)")
+    _add_port(lockstep)
     lockstep.add_argument("--decisions", type=_positive, help="default: 10000; classification: the test split")
     lockstep.add_argument("--learn", action="store_true", help="train on both, compare counters and all memories too")
     lockstep.add_argument("--samples", type=_positive, help="with --learn: at least so many (default: 20000)")
@@ -174,6 +186,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     plan = command("plan", "predict what a build takes of each board, and how fast it will be")
     _add_board_subject(plan)
+
+    simulate = command("simulate-board", "run a board in simulation, behind a serial port as a real one has it")
+    simulate.add_argument("board", metavar="BOARD", help="ulx3s-85f, ulx3s-25f or icebreaker")
+    _add_board_subject(simulate)
+    simulate.add_argument("--at", type=Path, metavar="PATH", help="also give the port this name (a symbolic link)")
+    simulate.add_argument("--clock", type=_megahertz, default=0.0, metavar="MHZ", help="core (default: the board's)")
 
     boards = command("boards", "build for all boards and write the table of docs/results")
     boards.add_argument("cases", nargs="*", metavar="CASE", help="builds to make anew (default: all)")
@@ -223,7 +241,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         # Only the chosen command is imported: PyTorch and Numba take seconds.
-        report = importlib.import_module(f"host.commands.{arguments.command}").run(arguments)
+        module = arguments.command.replace("-", "_")
+        report = importlib.import_module(f"host.commands.{module}").run(arguments)
         if arguments.json:
             print(json.dumps(report.data), flush=True)
         else:

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from golden.config import DeviceConfig
 from golden.device import Device, Inference, Ints
 from golden.errors import SvpgError
 from hdl.options import CoreOptions
 from host.backends.device import DeviceBackend
+from host.hardware import Hardware
 from host.settings import RunConfig
 from host.training import Trainer
-from sim.device import core_pool
 from sim.lesson import LearningCase
 from sim.twins import LearningDivergenceError, Twins
 
@@ -32,10 +31,10 @@ class TwinBackend(DeviceBackend):
 
     name = "lockstep"
 
-    def __init__(self, config: DeviceConfig, options: CoreOptions) -> None:
-        self.twins = Twins(Device(config), core_pool(config, options), dataclasses.asdict(options))
+    def __init__(self, hardware: Hardware) -> None:
+        self.twins = Twins(Device(hardware.config), hardware.device, dataclasses.asdict(hardware.options))
         self.sections = self.twins.sections
-        super().__init__(config, self.twins)
+        super().__init__(hardware.config, self.twins)
 
     def _infer(
         self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
@@ -76,31 +75,41 @@ class LearningCompared:
         return int(self.case is not None)
 
 
-def compare_learning(config: RunConfig, options: CoreOptions, samples: int | None = None) -> LearningCompared:
-    """Train from the beginning until enough samples are compared, or golden and hardware differ.
+def learning_options(config: RunConfig, options: CoreOptions) -> CoreOptions:
+    """Options of simulated hardware with the run's rule and optimiser, if they name none."""
+    learning = config.settings.learning
+    return options if options.learns else options.learning([learning.rule], [learning.optimiser])
 
-    Parameters
-    ----------
-    config: of the run; its backend does not matter.
-    options: of the hardware; gets the run's rule and optimiser if it has none.
-    samples: how many, at least; ``None`` for :data:`SAMPLES`.
 
-    Raises
-    ------
-    SvpgError: settings that do not fit, or a missing tool.
-    """
-    learning, total = config.settings.learning, samples or SAMPLES
-    if not options.learns:
-        options = options.learning([learning.rule], [learning.optimiser])
+def check_learns(config: RunConfig, options: CoreOptions) -> None:
+    """Raise :class:`SvpgError` unless hardware has the rule and optimiser that a run learns with."""
+    learning = config.settings.learning
     for what, name, present in (
         ("rule", learning.rule, options.abilities.rules),
         ("optimiser", learning.optimiser, options.abilities.optimisers),
     ):
         if name not in present:
             raise SvpgError(
-                f"the run learns with the {what} {name}, and core.{what}s asks for hardware without the {what}; add it"
+                f"the run learns with the {what} {name}, and the hardware is without the {what}; add it to core.{what}s"
             )
-    backend = TwinBackend(config.settings.network, options)
+
+
+def compare_learning(config: RunConfig, hardware: Hardware, samples: int | None = None) -> LearningCompared:
+    """Train from the beginning until enough samples are compared, or golden and hardware differ.
+
+    Parameters
+    ----------
+    config: of the run; its backend does not matter.
+    hardware: what is compared; has the run's rule and optimiser. Closed by the caller.
+    samples: how many, at least; ``None`` for :data:`SAMPLES`.
+
+    Raises
+    ------
+    SvpgError: settings that do not fit, or a board that is gone.
+    """
+    total = samples or SAMPLES
+    check_learns(config, hardware.options)
+    backend = TwinBackend(hardware)
     twins, case = backend.twins, None
     began, episodes = time.perf_counter(), 0
     with tqdm(total=total, unit="sample", disable=not sys.stderr.isatty()) as bar:

@@ -13,19 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from golden.client import FrameDevice
-from golden.config import DeviceConfig
 from golden.parameters import Parameters
-from hdl.options import CoreOptions
 from host.agent import Agent
 from host.backends.golden import GoldenBackend
 from host.datasets import load_mnist, observations
+from host.hardware import Hardware
 from host.seeds import Purpose, environment_seed, nonces
 from host.tasks import Task
 from sim.case import Case, Transactions
-from sim.device import core_library, core_pool
 from sim.lockstep import DivergenceError, Lockstep
-from sim.model import VerilatedModel
 
 BATCH = 64
 """Decisions that are made together: episodes played at a time, or images."""
@@ -61,16 +57,10 @@ class Compared:
         return int(self.case is not None)
 
 
-def fresh_core(config: DeviceConfig, options: CoreOptions, waves: bool = False) -> FrameDevice:
-    """One compiled core that has run nothing yet."""
-    return FrameDevice(config, VerilatedModel(core_library(config, options, waves)))
-
-
 def compare(
     task: Task,
-    config: DeviceConfig,
     parameters: Parameters,
-    options: CoreOptions,
+    hardware: Hardware,
     decisions: int | None = None,
     policy: str = "sample",
     seed: int = 0,
@@ -84,8 +74,8 @@ def compare(
 
     Parameters
     ----------
-    config, parameters: of both sides.
-    options: of the hardware.
+    parameters: of both sides.
+    hardware: what is compared; closed by the caller.
     decisions: how many; ``None`` for :data:`DECISIONS` or, for classification, the test split once.
     policy: one of :data:`host.backend.POLICIES`.
     seed: starts of the episodes, and nonces.
@@ -94,16 +84,17 @@ def compare(
 
     Raises
     ------
-    SvpgError: parameters that do not fit, or a missing tool.
+    SvpgError: parameters that do not fit, or a board that is gone.
     """
+    config = hardware.config
     backend = GoldenBackend(config)
     agent = Agent(backend, seed=seed)
     agent.load(parameters)
     lockstep = Lockstep(
         backend.device,
-        core_pool(config, options),
-        lambda: fresh_core(config, options),
-        dataclasses.asdict(options),
+        hardware.device,
+        hardware.fresh,
+        dataclasses.asdict(hardware.options),
     )
 
     def decide(obs: Array) -> NDArray[np.int64]:

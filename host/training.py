@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from golden.errors import SvpgError
 from host.agent import Agent, initial_parameters
-from host.backend import Backend, Update
+from host.backend import Backend, Port, Update
 from host.backends.registry import check_backend, make_backend
 from host.classify import OneStep, accuracy, load_split
 from host.evaluation import Validation
@@ -94,14 +94,15 @@ class Trainer:
     Parameters
     ----------
     config: resolved settings.
-    backend: to train on; one of the settings' kind unless told.
+    backend: to train on, closed by the caller; one of the settings' kind unless told.
+    port: of the board, if that kind is one.
 
     Raises
     ------
     SvpgError: settings that do not fit together.
     """
 
-    def __init__(self, config: RunConfig, backend: Backend | None = None) -> None:
+    def __init__(self, config: RunConfig, backend: Backend | None = None, port: Port | None = None) -> None:
         # Results must not depend on the machine's cores; nets of this size gain nothing from them.
         torch.set_num_threads(1)
         settings = config.settings
@@ -115,13 +116,15 @@ class Trainer:
             )
         self.config, self.training = config, settings.training
         learning = settings.learning
-        backend = backend or make_backend(config.backend, network, (learning.rule, learning.optimiser))
+        self._closing = contextlib.ExitStack()
+        if backend is None:
+            backend = make_backend(config.backend, network, (learning.rule, learning.optimiser), port)
+            self._closing.callback(backend.close)
         # On empty accumulators an update changes nothing but refuses rates that the backend cannot apply.
         backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, batch=1))
         self.agent = Agent(backend, learning, config.seed)
         self.agent.load(initial_parameters(network, settings.learning, config.seed))
         self.progress = Progress()
-        self._closing = contextlib.ExitStack()
         self._learner, self._validate = self._control(task) if task.environment else self._classification()
         self._closing.callback(self._learner.close)
 
@@ -264,7 +267,7 @@ class Trainer:
         folder.cut_metrics(self.progress.episodes)
 
     def close(self) -> None:
-        """Close all environments."""
+        """Close all environments, and the device if it is its own."""
         self._closing.close()
 
 
@@ -312,14 +315,14 @@ def _scalars(folder: RunFolder, episodes: int) -> Iterator[Scalars]:
             writer.close()
 
 
-def train(config: RunConfig, path: str | os.PathLike[str], resume: bool = False) -> Result:
-    """Train a new run in folder ``path``, or go on with the one that is there.
+def train(config: RunConfig, path: str | os.PathLike[str], resume: bool = False, port: Port | None = None) -> Result:
+    """Train a new run in folder ``path``, or go on with the one that is there; ``port`` is that of a board.
 
     Raises
     ------
     SvpgError: settings that do not fit, a folder that holds a run already (or none to resume), full disk.
     """
-    with contextlib.closing(Trainer(config)) as trainer:
+    with contextlib.closing(Trainer(config, port=port)) as trainer:
         if resume:
             folder = RunFolder(path)
             trainer.resume(folder)

@@ -16,7 +16,7 @@ from golden.device import Ints
 from golden.errors import SvpgError
 from golden.protocol import Abilities, Command, Section, Words
 from golden.server import FrameServer
-from host import learning_lockstep
+from host import hardware
 from host.cli import main
 from sim.learning_report import FILE, write_learning_report
 from sim.lesson import LearningCase
@@ -194,7 +194,7 @@ def test_where_they_learn_differently_a_report_is_left(
     def pool(config: DeviceConfig, options: object) -> FrameDevice:
         return FrameDevice(config, Faulty(200, Command.LEARN, "acc"))
 
-    monkeypatch.setattr(learning_lockstep, "core_pool", pool)
+    monkeypatch.setattr(hardware, "core_pool", pool)
     out = tmp_path / "out"
     line = ["lockstep", "inverted-pendulum", "--learn", "--samples", "2000", "--json", "--out", str(out), *SET]
     assert main(line) == 1

@@ -17,9 +17,8 @@ from golden.parameters import to_octaves
 from golden.protocol import FLAG_ACTIVITY, Command, Words, frame_words, response_fields
 from golden.server import FrameServer
 from golden.start import random_start
-from host import lockstep as host_lockstep
+from host import hardware as hardware_module
 from host.cli import main
-from host.commands import lockstep as command
 from sim.case import COMPARED, Case, Transactions
 from sim.lockstep import DivergenceError, Lockstep, replay
 from sim.report import write_report
@@ -231,9 +230,8 @@ def test_a_report_of_no_answer_gives_golden_s(tmp_path: Path) -> None:
 def hardware(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Puts a device in place of the compiled core; ``make`` makes it."""
     chosen: dict[str, Any] = {"make": good}
-    monkeypatch.setattr(host_lockstep, "core_pool", lambda *_: chosen["make"]())
-    monkeypatch.setattr(host_lockstep, "fresh_core", lambda *_: chosen["make"]())
-    monkeypatch.setattr(command, "fresh_core", lambda *_: chosen["make"]())
+    monkeypatch.setattr(hardware_module, "core_pool", lambda *_: chosen["make"]())
+    monkeypatch.setattr(hardware_module, "fresh_core", lambda *_: chosen["make"]())
     return chosen
 
 

@@ -13,8 +13,7 @@ from golden.client import FrameDevice
 from golden.config import DeviceConfig
 from golden.parameters import Parameters
 from golden.server import FrameServer
-from host import learning_lockstep
-from host import lockstep as host_lockstep
+from host import hardware
 from host.cli import main
 from host.run import RunFolder
 from host.tasks import get_task
@@ -145,8 +144,7 @@ def modelled(monkeypatch: pytest.MonkeyPatch) -> list[DeviceConfig]:
         asked.append(config)
         return FrameDevice(config, FrameServer(config))
 
-    for module in (host_lockstep, learning_lockstep):
-        monkeypatch.setattr(module, "core_pool", pool)
+    monkeypatch.setattr(hardware, "core_pool", pool)
     return asked
 
 
@@ -175,8 +173,8 @@ def test_lockstep_notices_one_wrong_spike(
     def make(config: DeviceConfig, options: object) -> FrameDevice:
         return Wrong(config, FrameServer(config))
 
-    monkeypatch.setattr(host_lockstep, "core_pool", make)
-    monkeypatch.setattr("host.commands.lockstep.fresh_core", make)
+    monkeypatch.setattr(hardware, "core_pool", make)
+    monkeypatch.setattr(hardware, "fresh_core", make)
     line = ["lockstep", str(rate), *SPIKE, "--decisions", "50", "--out", str(tmp_path / "report"), "--json"]
     capsys.readouterr()
     assert main(line) == 1

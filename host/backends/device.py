@@ -156,6 +156,9 @@ class DeviceBackend(abc.ABC):
         for section in self.sections:
             self._integers.load(section, state[section])
 
+    def close(self) -> None:  # noqa: B027  (a board has more to do)
+        """Nothing to give back."""
+
     def _shape(self, section: str) -> tuple[int, ...]:
         config = self.config
         return (config.neurons,) if section.endswith("bias") else (config.sources, config.neurons)

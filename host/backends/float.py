@@ -242,6 +242,9 @@ class FloatBackend:
             self._optimisers.step(update.optimiser, mean, update.rate, update.obs_rate)
         self._clear()
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of parameters, accumulators and optimiser state, as arrays."""
         tensors = dict(zip(_PARAMETERS, self._memories(), strict=True))

@@ -108,3 +108,6 @@ class MlpBackend:
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Load weights that :meth:`state` gave."""
         self._model.load_state_dict({key: torch.as_tensor(value) for key, value in state.items()})
+
+    def close(self) -> None:
+        """Nothing to give back."""

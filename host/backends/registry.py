@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
 from golden.modes import MODES
-from host.backend import Backend
+from host.backend import Backend, Port
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Entry:
     optimisers: update rules its ``apply`` knows.
     title: one line for people.
     exact: it computes what golden computes, bit by bit.
+    wired: it is at a port.
     """
 
     module: str
@@ -32,6 +33,7 @@ class Entry:
     title: str
     builds: bool = False
     exact: bool = False
+    wired: bool = False
 
 
 BACKENDS = {
@@ -59,6 +61,16 @@ BACKENDS = {
         builds=True,
         exact=True,
     ),
+    "board": Entry(
+        "host.backends.board",
+        "BoardBackend",
+        modes=MODES,
+        optimisers=("sgd", "rmsprop", "sign"),
+        title="the hardware on an FPGA, at a serial port (--port)",
+        builds=True,
+        exact=True,
+        wired=True,
+    ),
 }
 
 
@@ -81,19 +93,32 @@ def check_backend(name: str, mode: str = "rate", optimiser: str | None = None) -
         )
 
 
-def make_backend(name: str, config: DeviceConfig, learns: tuple[str, str] | None = None) -> Backend:
-    """A new backend with all parameters zero.
+def check_port(name: str, port: Port | None) -> None:
+    """Raise :class:`SvpgError` unless a port is given to a backend that has one, and to no other."""
+    if get_entry(name).wired and port is None:
+        raise SvpgError(f"backend {name} needs --port PORT; ls /dev/ttyUSB* /dev/ttyACM* lists those there are")
+    if port is not None and not get_entry(name).wired:
+        raise SvpgError(f"--port {port.path}: backend {name} has no port; give --backend board as well")
+
+
+def make_backend(
+    name: str, config: DeviceConfig, learns: tuple[str, str] | None = None, port: Port | None = None
+) -> Backend:
+    """A new backend with all parameters zero; those of a board are what they were.
 
     Parameters
     ----------
     learns: rule and optimiser that it will be asked for, if any; what is built may leave out the others.
+    port: of a board.
 
     Raises
     ------
-    SvpgError: unknown name, or the backend does not have the configuration's mode.
+    SvpgError: unknown name, the backend does not have the configuration's mode, or its board does not answer.
     """
     check_backend(name, config.mode)
+    check_port(name, port)
     entry = BACKENDS[name]
     make = getattr(importlib.import_module(entry.module), entry.attribute)
-    backend: Backend = make(config, learns=learns) if entry.builds else make(config)
+    known = {"learns": learns} if entry.builds else {}
+    backend: Backend = make(config, **known, **({"port": port} if entry.wired else {}))
     return backend

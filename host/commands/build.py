@@ -21,11 +21,7 @@ def run(arguments: argparse.Namespace) -> Report:
     board = get_board(arguments.board)
     programmer = _programmer() if arguments.program else ""
     wanted = get_wanted(arguments.target, arguments.assignments, arguments.learn)
-    plan = wanted.on(board)
-    if plan.problems:
-        raise SvpgError(
-            f"{board.name}: does not fit: {'; '.join(plan.problems)}; svpg plan {arguments.target} compares the boards"
-        )
+    plan = wanted.fitting(board)
     folder: Path = arguments.out or Path("build") / f"{board.name}-{wanted.subject.task.name}"
     built = build_board(wanted, plan, folder, round(arguments.clock * 1e6) or board.clock, arguments.seed)
     data = built.data

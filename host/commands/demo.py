@@ -11,6 +11,7 @@ from hdl.options import CoreOptions
 from host.cli import build_parser
 from host.commands import play
 from host.commands.report import Report, two_columns
+from host.hardware import simulated
 from host.lockstep import compare
 from host.run import RunFolder
 from host.settings import RunConfig
@@ -40,11 +41,11 @@ def run(arguments: argparse.Namespace) -> Report:
     result = train_run(config, str(path), resume=there)
     animation = path / "pendulum.gif"
     played = play.run(build_parser().parse_args(["play", str(path), "--episodes", "10", "--gif", str(animation)])).data
+    network = config.settings.network
     compared = compare(
         task,
-        config.settings.network,
         RunFolder(path).parameters(),
-        CoreOptions.within(config.settings.network, MULTIPLIERS),
+        simulated(network, CoreOptions.within(network, MULTIPLIERS)),
         LOCKSTEP_DECISIONS,
         "greedy",
         episodes=10,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from golden.errors import SvpgError
 from golden.files import write_atomically
 from golden.parameters import Parameters
 from host.agent import Agent
+from host.backend import Backend, Decision
 from host.backends.registry import make_backend
+from host.commands.port import port_of
 from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.seeds import Purpose, nonces
 from host.settings import Settings, in_mode
@@ -23,25 +26,14 @@ from host.settings import Settings, in_mode
 
 def run(arguments: argparse.Namespace) -> Report:
     """``svpg infer``: decide the observations of a file."""
-    from host.backends.float import FloatBackend
-
     check_seed(arguments.seed)
+    port = port_of(arguments, arguments.backend)
     check_writable(arguments.out)
     parameters = Parameters.load(arguments.params)
     obs, start = _observations(arguments.obs, parameters)
     config = _device_for(parameters, arguments.mode, arguments.assignments, arguments.iterations)
-    backend = make_backend(arguments.backend, config)
-    agent = Agent(backend, seed=arguments.seed)
-    agent.load(parameters)
-    nonce = nonces(arguments.seed, Purpose.PLAY, 0, len(obs))
-    if start is None:
-        decision = backend.infer(agent.prepare(obs), nonce, arguments.policy)
-    elif isinstance(backend, FloatBackend):
-        decision = backend.infer(agent.prepare(obs), nonce, arguments.policy, q0=start)
-    else:
-        raise SvpgError(
-            f"{arguments.obs}: q0 sets the initial activity, which backend {arguments.backend} cannot; use float"
-        )
+    with contextlib.closing(make_backend(arguments.backend, config, port=port)) as backend:
+        decision = _decide(backend, parameters, obs, start, arguments)
     arrays: dict[str, NDArray[Any]] = {
         "q": decision.q,
         "winners": decision.winners,
@@ -60,6 +52,28 @@ def run(arguments: argparse.Namespace) -> Report:
         "actions": np.bincount(decision.action, minlength=parameters.actions).tolist(),
     }
     return Report(data, two_columns(data))
+
+
+def _decide(
+    backend: Backend,
+    parameters: Parameters,
+    obs: NDArray[np.float64],
+    start: NDArray[np.float64] | None,
+    arguments: argparse.Namespace,
+) -> Decision:
+    """Decisions of a backend with these parameters."""
+    from host.backends.float import FloatBackend
+
+    agent = Agent(backend, seed=arguments.seed)
+    agent.load(parameters)
+    nonce = nonces(arguments.seed, Purpose.PLAY, 0, len(obs))
+    if start is None:
+        return backend.infer(agent.prepare(obs), nonce, arguments.policy)
+    if isinstance(backend, FloatBackend):
+        return backend.infer(agent.prepare(obs), nonce, arguments.policy, q0=start)
+    raise SvpgError(
+        f"{arguments.obs}: q0 sets the initial activity, which backend {arguments.backend} cannot; use float"
+    )
 
 
 def _device_for(

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from golden.client import FrameDevice
+from golden.config import DeviceConfig
 from golden.errors import SvpgError
 from hdl.options import CoreOptions
+from host.backend import Port
+from host.commands.port import port_of
 from host.commands.report import Report, check_seed, check_writable, two_columns
-from host.commands.subject import get_subject
-from host.learning_lockstep import compare_learning
-from host.lockstep import compare, fresh_core
+from host.commands.subject import Subject, get_subject
+from host.hardware import Hardware, on_board, simulated
+from host.learning_lockstep import check_learns, compare_learning, learning_options
+from host.lockstep import compare
 from host.run import RunFolder
 from host.settings import RunConfig, in_mode
 from host.tasks import default_algorithm
@@ -39,17 +43,35 @@ def run(arguments: argparse.Namespace) -> Report:
     if arguments.waves is not None:
         raise SvpgError("--waves records a transaction that is run again; give it with --replay FILE")
     check_seed(arguments.seed)
+    port = port_of(arguments, arguments.backend)
+    if port is not None and (arguments.multipliers or any(s.startswith("core.") for s in arguments.assignments)):
+        raise SvpgError(
+            "--multipliers and --set core.KEY choose a build, and the board at --port has one; leave it out"
+        )
     if arguments.learn:
-        return _learn(arguments)
+        return _learn(arguments, port)
     if arguments.samples is not None:
         raise SvpgError("--samples counts what is learned; give it with --learn, or --decisions without")
     assignments = in_mode(arguments.mode, arguments.assignments)
     subject = get_subject(arguments.target, assignments, arguments.multipliers, arguments.seed)
+    with _beside(subject.config, subject.options, port) as hardware:
+        return _decisions(subject, hardware, arguments)
+
+
+@contextlib.contextmanager
+def _beside(config: DeviceConfig, options: CoreOptions, port: Port | None) -> Iterator[Hardware]:
+    """The hardware beside golden."""
+    hardware = simulated(config, options) if port is None else on_board(config, port)
+    with contextlib.closing(hardware):
+        yield hardware
+
+
+def _decisions(subject: Subject, hardware: Hardware, arguments: argparse.Namespace) -> Report:
+    """Compare decisions."""
     compared = compare(
         subject.task,
-        subject.config,
         subject.parameters,
-        subject.options,
+        hardware,
         arguments.decisions,
         arguments.policy,
         arguments.seed,
@@ -67,13 +89,11 @@ def run(arguments: argparse.Namespace) -> Report:
         "stalls_per_decision": compared.stalls,
     }
     if compared.case is not None:
-        case = compared.case
-        path = write_report(arguments.out, case, lambda: fresh_core(subject.config, subject.options), _command)
-        data["report"] = str(path)
+        data["report"] = str(write_report(arguments.out, compared.case, hardware.fresh, _command))
     return Report(data, two_columns(data), status=compared.mismatches)
 
 
-def _learn(arguments: argparse.Namespace) -> Report:
+def _learn(arguments: argparse.Namespace, port: Port | None) -> Report:
     """``--learn``: golden and the RTL learn the same, or a report says where they do not."""
     if arguments.decisions is not None:
         raise SvpgError("--decisions counts what is played; with --learn give --samples")
@@ -86,7 +106,15 @@ def _learn(arguments: argparse.Namespace) -> Report:
     else:
         algorithm = default_algorithm(subject.task)
         config = RunConfig(subject.task.name, "golden", algorithm, arguments.seed, subject.settings)
-    compared = compare_learning(config, subject.options, arguments.samples)
+    options = learning_options(config, subject.options)
+    check_learns(config, options)
+    with _beside(subject.config, options, port) as hardware:
+        return _samples(config, subject, hardware, arguments)
+
+
+def _samples(config: RunConfig, subject: Subject, hardware: Hardware, arguments: argparse.Namespace) -> Report:
+    """Compare what is learned."""
+    compared = compare_learning(config, hardware, arguments.samples)
     data: dict[str, Any] = {
         "task": subject.task.name,
         "rule": config.settings.learning.rule,
@@ -102,12 +130,7 @@ def _learn(arguments: argparse.Namespace) -> Report:
         "cycles_per_update": compared.update_cycles,
     }
     if compared.case is not None:
-        case = compared.case
-
-        def fresh() -> FrameDevice:
-            return fresh_core(case.config, CoreOptions(**case.options))
-
-        data["report"] = str(write_learning_report(arguments.out, case, fresh, _command))
+        data["report"] = str(write_learning_report(arguments.out, compared.case, hardware.fresh, _command))
     return Report(data, two_columns(data), status=compared.mismatches)
 
 

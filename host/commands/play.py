@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from golden.errors import SvpgError
 from host.agent import Agent
 from host.backends.registry import check_backend, make_backend
+from host.commands.port import port_of
 from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.run import RunFolder
 from host.seeds import Purpose, environment_seed
@@ -31,6 +33,7 @@ def run(arguments: argparse.Namespace) -> Report:
         raise SvpgError("--set: play takes network.KEY=VALUE only")
     network = config.settings.override(in_mode(arguments.mode, arguments.assignments)).network
     check_backend(backend, network.mode)
+    port = port_of(arguments, backend)
     if arguments.raster is not None:
         from host.raster import check_raster
 
@@ -42,14 +45,15 @@ def run(arguments: argparse.Namespace) -> Report:
     task.check(parameters, str(folder.path))
     if arguments.gif is not None:
         check_writable(arguments.gif)
-    agent = Agent(make_backend(backend, network), seed=arguments.seed)
-    agent.load(parameters)
     variation = task.variation(arguments.environment)
-    if task.environment is None:
-        if arguments.gif is not None:
-            raise SvpgError(f"--gif draws an environment, and {task.name} has none; leave it out")
-        return _classify(task, config, agent, backend, arguments)
-    return _control(task, config, agent, arguments, variation)
+    if task.environment is None and arguments.gif is not None:
+        raise SvpgError(f"--gif draws an environment, and {task.name} has none; leave it out")
+    with contextlib.closing(make_backend(backend, network, port=port)) as device:
+        agent = Agent(device, seed=arguments.seed)
+        agent.load(parameters)
+        if task.environment is None:
+            return _classify(task, config, agent, backend, arguments)
+        return _control(task, config, agent, arguments, variation)
 
 
 def _draw(task: Task, agent: Agent, obs: Array, policy: str, arguments: argparse.Namespace) -> dict[str, str]:

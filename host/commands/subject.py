@@ -23,6 +23,7 @@ class Subject:
 
     Parameters
     ----------
+    target: as on the command line.
     task: the task.
     settings: of the run, or the task's defaults; ``network`` is the device.
     parameters: of the run, or a random start.
@@ -30,6 +31,7 @@ class Subject:
     has_run: whether the parameters were trained.
     """
 
+    target: str
     task: Task
     settings: Settings
     parameters: Parameters
@@ -72,4 +74,4 @@ def get_subject(target: str, assignments: Sequence[str], multipliers: int | None
     has_run = parameters is not None
     if parameters is None:
         parameters = initial_parameters(settings.network, settings.learning, seed)
-    return Subject(task, settings, parameters, build["core"], has_run)
+    return Subject(target, task, settings, parameters, build["core"], has_run)

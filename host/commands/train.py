@@ -8,6 +8,7 @@ from pathlib import Path
 
 from golden.errors import SvpgError
 from host.backends.registry import check_backend, get_entry
+from host.commands.port import port_of
 from host.commands.report import Report
 from host.run import RunFolder
 from host.settings import RunConfig, in_mode
@@ -29,7 +30,8 @@ def run(arguments: argparse.Namespace) -> Report:
         settings = task.settings(backend, algorithm, in_mode(arguments.mode, arguments.assignments))
         check_backend(backend, settings.network.mode)
         config = RunConfig(task.name, backend, algorithm, seed, settings)
-    result = train_run(extended(config, arguments.episodes), path, arguments.resume)
+    port = port_of(arguments, config.backend)
+    result = train_run(extended(config, arguments.episodes), path, arguments.resume, port)
     data = {
         "run": str(path),
         "solved": result.solved,
