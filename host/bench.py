@@ -21,6 +21,8 @@ from host.hardware_bench import measure as measure_hardware
 from host.hardware_bench import mode_of as hardware_mode
 from host.learning_bench import NAMES as LEARNING
 from host.learning_bench import measure as measure_learning
+from host.link_bench import NAMES as LINK
+from host.link_bench import measure as measure_link
 
 NETS = {
     "pendulum": DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
@@ -38,12 +40,19 @@ WHAT = ("infer-1", "infer-256", "learn-256", "apply")
 
 Measurement = dict[str, Any]
 
+MEASURES = {
+    name: measure
+    for known, measure in ((HARDWARE, measure_hardware), (LEARNING, measure_learning), (LINK, measure_link))
+    for name in known
+}
+"""What measures the benchmarks of hardware."""
+
 
 def names(mode: str | None = None) -> list[str]:
     """All benchmarks, as ``net/what``, or those of one inference mode."""
     # An update is the same in either mode.
     software = [f"{net}/{what}" for net in NETS for what in WHAT if what != "apply" or not NETS[net].spikes]
-    return [name for name in (*software, *HARDWARE, *LEARNING) if mode in (None, mode_of(name))]
+    return [name for name in (*software, *MEASURES) if mode in (None, mode_of(name))]
 
 
 def mode_of(name: str) -> str:
@@ -70,9 +79,8 @@ def run_benchmarks(selection: Sequence[str] = (), quick: bool = False, mode: str
             raise SvpgError(f"unknown benchmark {name!r}{kind}; choose from {', '.join(known)}")
     rows: list[Measurement] = []
     for name in selection or known:
-        if name in (*HARDWARE, *LEARNING):
-            measure = measure_hardware if name in HARDWARE else measure_learning
-            measure(name, lambda *measured: rows.append(_row(*measured)), quick)
+        if name in MEASURES:
+            MEASURES[name](name, lambda *measured: rows.append(_row(*measured)), quick)
             continue
         net, what = name.split("/")
         calls = {backend: _call(make_backend(backend, NETS[net]), net, what) for backend in BACKENDS}

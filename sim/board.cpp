@@ -28,7 +28,7 @@ struct Board {
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
     double bit_cycles;
-    uint64_t cycles = 0;
+    uint64_t cycles = 0, worked = 0;
     std::deque<uint8_t> to_board, from_board;
 
     // The line to the board: bits of the byte on it, and cycles since its start bit.
@@ -58,6 +58,8 @@ struct Board {
         top->eval();
         ++cycles;
     }
+
+    bool idle() const { return sent_for < 0 && to_board.empty() && !top->busy && rested_for > 0; }
 
     void drive() {
         const double whole = kFrameBits * bit_cycles;
@@ -103,10 +105,11 @@ struct Board {
         drive();
         clock();
         watch();
+        worked += !idle();
     }
 
     bool rests() const {
-        return sent_for < 0 && to_board.empty() && !top->busy && rested_for > kRestBits * bit_cycles;
+        return idle() && rested_for > kRestBits * bit_cycles;
     }
 };
 
@@ -131,6 +134,9 @@ SVPG_API void* svpg_board_open(double bit_cycles) { return new Board(bit_cycles)
 SVPG_API void svpg_board_close(void* handle) { delete static_cast<Board*>(handle); }
 
 SVPG_API uint64_t svpg_board_cycles(void* handle) { return static_cast<Board*>(handle)->cycles; }
+
+// Clock cycles in which the core or the line had something to do.
+SVPG_API uint64_t svpg_board_worked(void* handle) { return static_cast<Board*>(handle)->worked; }
 
 // The lights: alive, busy, error from the lowest bit.
 SVPG_API uint32_t svpg_board_lights(void* handle) {

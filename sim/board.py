@@ -97,6 +97,11 @@ class SimulatedBoard:
         return int(self._code.svpg_board_cycles(self._handle))
 
     @property
+    def worked(self) -> int:
+        """Those of them in which the core or the line had something to do."""
+        return int(self._code.svpg_board_worked(self._handle))
+
+    @property
     def lights(self) -> dict[str, bool]:
         """Which of :data:`LIGHTS` are on."""
         bits = int(self._code.svpg_board_lights(self._handle))
@@ -121,9 +126,9 @@ def _load(folder: Path) -> ctypes.CDLL:
     code = ctypes.CDLL(str(folder / LIBRARY))
     handle = ctypes.c_void_p
     code.svpg_board_open.restype, code.svpg_board_open.argtypes = handle, (ctypes.c_double,)
-    code.svpg_board_cycles.restype = ctypes.c_uint64
+    code.svpg_board_cycles.restype = code.svpg_board_worked.restype = ctypes.c_uint64
     code.svpg_board_lights.restype = ctypes.c_uint32
-    for name in ("close", "cycles", "lights"):
+    for name in ("close", "cycles", "worked", "lights"):
         getattr(code, f"svpg_board_{name}").argtypes = (handle,)
     code.svpg_board_run.argtypes = (handle, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32))
     return code

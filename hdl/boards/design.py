@@ -11,8 +11,19 @@ from amaranth.lib import io
 from golden.config import DeviceConfig
 from hdl.board import BoardTop
 from hdl.boards.catalogue import ICE40, Board
-from hdl.boards.clock import Ecp5Clock, Ice40Clock, ecp5_divisors, ice40_divisors
+from hdl.boards.clock import Divisors, Ecp5Clock, Ice40Clock, ecp5_divisors, ice40_divisors
 from hdl.options import CoreOptions
+
+
+def divisors(board: Board, clock: int) -> Divisors:
+    """Settings of the board's PLL that come nearest to a clock of the core, Hz.
+
+    Raises
+    ------
+    SvpgError: a clock that the board cannot make.
+    """
+    divide = ice40_divisors if board.family is ICE40 else ecp5_divisors
+    return divide(board.oscillator, clock)
 
 
 class BoardDesign(Elaboratable):
@@ -31,8 +42,7 @@ class BoardDesign(Elaboratable):
 
     def __init__(self, board: Board, config: DeviceConfig, options: CoreOptions, clock: int) -> None:
         self.board, self.learns, self.lanes = board, options.learns, config.lanes
-        divide = ice40_divisors if board.family is ICE40 else ecp5_divisors
-        self.divisors = divide(board.oscillator, clock)
+        self.divisors = divisors(board, clock)
         self._top = BoardTop(config, options, round(self.divisors.frequency), board.baud)
 
     def elaborate(self, platform: Any) -> Module:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from golden.errors import SvpgError
 from hdl.boards.catalogue import get_board
-from hdl.boards.design import BoardDesign
+from hdl.boards.design import divisors
 from host.board_subject import get_wanted
 from host.commands.report import Report, check_writable, two_columns
 from sim.board import SimulatedBoard
@@ -26,8 +26,7 @@ def run(arguments: argparse.Namespace) -> Report:
         check_writable(arguments.at)
     wanted = get_wanted(arguments.target, arguments.assignments, arguments.learn)
     plan = wanted.fitting(board)
-    design = BoardDesign(board, plan.config, plan.options, round(arguments.clock * 1e6) or board.clock)
-    frequency = round(design.divisors.frequency)
+    frequency = round(divisors(board, round(arguments.clock * 1e6) or board.clock).frequency)
     simulated = SimulatedBoard(plan.config, plan.options, frequency, board.baud)
     with simulated, _interruptible(), _named(arguments.at, simulated.path) as port:
         data = {
