@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +48,28 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@contextlib.contextmanager
+def runner() -> Iterator[Callable[[list[str]], int]]:
+    """Runs commands; a simulated board runs on until all are done, as in a terminal of its own."""
+    with contextlib.ExitStack() as closing:
+
+        def run(line: list[str]) -> int:
+            if line[0] != "simulate-board":
+                return main(line)
+            paths = {**os.environ, "PYTHONPATH": str(README.parent)}
+            board = subprocess.Popen([sys.executable, "-m", "host.cli", *line], stdout=subprocess.PIPE, env=paths)
+            closing.callback(board.communicate)
+            closing.callback(board.send_signal, signal.SIGINT)
+            assert board.stdout is not None
+            # The last line of what it says at first.
+            while said := board.stdout.readline():
+                if said.startswith(b"optimisers"):
+                    return 0
+            return 1
+
+        yield run
+
+
 def test_every_command_runs_with_a_small_budget(empty_folder: Path) -> None:
     lines = commands()
     assert {line[0] for line in lines} == {
@@ -52,15 +80,17 @@ def test_every_command_runs_with_a_small_budget(empty_folder: Path) -> None:
         "lockstep",
         "rtl",
         "plan",
+        "simulate-board",
         "bench",
         "study",
     }
-    for line in lines:
-        if line[0] != "study":
-            less = LEARN_LESS if "--learn" in line else SHORTER.get(line[0], [])
-            if line[0] == "bench" and "spike" in line:
-                less = SPIKES_ONLY
-            assert main([*line, *less]) == 0, line
+    with runner() as run:
+        for line in lines:
+            if line[0] != "study":
+                less = LEARN_LESS if "--learn" in line else SHORTER.get(line[0], [])
+                if line[0] == "bench" and "spike" in line:
+                    less = SPIKES_ONLY
+                assert run([*line, *less]) == 0, line
     assert (empty_folder / "pendulum.gif").exists()
     assert (empty_folder / "runs" / "pendulum" / "curve.png").exists()
     assert (empty_folder / "docs" / "results" / "raster.png").exists() and (empty_folder / "raster.svg").exists()
@@ -69,8 +99,9 @@ def test_every_command_runs_with_a_small_budget(empty_folder: Path) -> None:
 
 @pytest.mark.slow
 def test_every_command_runs_as_written(empty_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for line in commands():
-        capsys.readouterr()
-        assert main(line) == 0, line
-        if line[:2] == ["train", "inverted-pendulum"] and "--episodes" not in line:
-            assert "solved at episode" in capsys.readouterr().out
+    with runner() as run:
+        for line in commands():
+            capsys.readouterr()
+            assert run(line) == 0, line
+            if line[:2] == ["train", "inverted-pendulum"] and "--episodes" not in line:
+                assert "solved at episode" in capsys.readouterr().out
