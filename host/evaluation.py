@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from golden.errors import SvpgError
 from host.agent import Agent
+from host.fleet import Fleet
 from host.seeds import Purpose, environment_seed
 
 Array = NDArray[np.float64]
@@ -41,17 +42,17 @@ class Validation:
 
     Parameters
     ----------
-    envs: one environment per episode.
+    envs: one environment per episode; closed with it.
     seed: the run's seed; every validation of a run starts from the same states.
     """
 
-    def __init__(self, envs: list[gymnasium.Env[Any, Any]], seed: int) -> None:
+    def __init__(self, envs: Fleet, seed: int) -> None:
         self.envs = envs
         self._seeds = [environment_seed(seed, Purpose.VALIDATE, 0, episode) for episode in range(len(envs))]
 
     def run(self, agent: Agent) -> Array:
         """Returns (episodes,) of the greedy policy."""
-        obs = np.array([env.reset(seed=seed)[0] for env, seed in zip(self.envs, self._seeds, strict=True)], float)
+        obs = np.stack([self.envs.reset(number, seed) for number, seed in enumerate(self._seeds)])
         returns = np.zeros(len(self.envs))
         running = np.arange(len(self.envs))
         decided = 0
@@ -60,8 +61,8 @@ class Validation:
             action = agent.decide(obs[running], Purpose.VALIDATE, decided, "greedy").action
             decided += len(running)
             left = []
-            for environment, chosen in zip(running, action, strict=True):
-                obs[environment], reward, terminated, truncated, _ = self.envs[environment].step(int(chosen))
+            for environment, step in zip(running, self.envs.step(running.tolist(), action), strict=True):
+                obs[environment], reward, terminated, truncated, _ = step
                 returns[environment] += float(reward)
                 if not (terminated or truncated):
                     left.append(environment)
@@ -70,8 +71,7 @@ class Validation:
 
     def close(self) -> None:
         """Close the environments."""
-        for env in self.envs:
-            env.close()
+        self.envs.close()
 
 
 def play(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from host.agent import Agent, entropy
 from host.critic import MlpCritic
+from host.fleet import Fleet
 from host.learner import (
     Episode,
     State,
@@ -156,7 +154,7 @@ class RolloutPpo:
 
     def __init__(self, task: Task, agent: Agent, ppo: Ppo, critic: Critic) -> None:
         self.agent, self.ppo = agent, ppo
-        self._envs: list[gymnasium.Env[Any, Any]] = [task.make() for _ in range(ppo.envs)]
+        self._envs = Fleet(task, ppo.envs)
         config = agent.config
         self._critic = MlpCritic(config.inputs, 1, critic.hidden, critic.rate, agent.seed)
         self._rng = generator(agent.seed, Purpose.SAMPLES)
@@ -170,7 +168,7 @@ class RolloutPpo:
     def _reset(self, environment: int) -> None:
         """Start the environment's next episode."""
         seed = environment_seed(self.agent.seed, Purpose.ACT, environment, int(self._episodes[environment]))
-        self._obs[environment], _ = self._envs[environment].reset(seed=seed)
+        self._obs[environment] = self._envs.reset(environment, seed)
         self._episodes[environment] += 1
         self._return[environment], self._length[environment] = 0.0, 0
 
@@ -197,8 +195,8 @@ class RolloutPpo:
             obs[t] = self._obs
             decision = agent.decide(obs[t], Purpose.ACT, self._steps, agent.policy)
             winners[t], policy[t] = decision.winners, decision.action_prob
-            for e, env in enumerate(self._envs):
-                following[t, e], gain, terminal, truncated, _ = env.step(int(decision.winners[e, -1]))
+            for e, step in enumerate(self._envs.step(range(ppo.envs), decision.action)):
+                following[t, e], gain, terminal, truncated, _ = step
                 reward[t, e], terminated[t, e], ended[t, e] = gain, terminal, terminal or truncated
                 self._steps += 1
                 self._return[e] += float(gain)
@@ -227,6 +225,7 @@ class RolloutPpo:
         values = self._critic.predict(flat)[:, 0].reshape(reward.shape)
         following_values = self._critic.predict(following.reshape(count, config.inputs))[:, 0].reshape(reward.shape)
         following_values = np.where(terminated, 0.0, following_values)
+        reward = ppo.reward_scale * reward
         advantage = generalised_advantage(reward, values, following_values, ended, ppo.gamma, ppo.gae_lambda).ravel()
         target = advantage + values.ravel()
         if ppo.normalise:
@@ -264,5 +263,4 @@ class RolloutPpo:
 
     def close(self) -> None:
         """Close the environments."""
-        for env in self._envs:
-            env.close()
+        self._envs.close()

@@ -28,6 +28,7 @@ class Purpose(enum.IntEnum):
     SAMPLES = 5
     CRITIC = 6
     SPLIT = 7
+    CENTRE = 8
 
 
 def nonces(seed: int, purpose: Purpose, first: int, count: int) -> NDArray[np.uint64]:

@@ -21,7 +21,7 @@ from golden.errors import SvpgError
 from golden.files import write_atomically
 from host.backend import RULES
 
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 """Version of the run folder: settings file, checkpoint and metrics together."""
 
 ALGORITHMS = ("ppo", "reinforce")
@@ -114,6 +114,7 @@ class Ppo(_Section):
     buffer: most recent transitions an update may use (``q``).
     batch: samples per weight update.
     gae_lambda: λ of generalised advantage estimation.
+    reward_scale: rewards are multiplied by this before the critic and the advantages see them (``gae``).
     """
 
     epochs: int = _integer(5, 1)
@@ -126,6 +127,7 @@ class Ppo(_Section):
     buffer: int = _integer(1000, 1)
     batch: int = _integer(128, 1)
     gae_lambda: float = _real(0.95, 0.0, 1.0)
+    reward_scale: float = _real(1.0, above=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -169,6 +171,20 @@ class Critic(_Section):
     hidden: int = _integer(64, 1)
     rate: float = _real(1e-3, above=0.0)
     steps: int = _integer(2, 1)
+
+
+@dataclass(frozen=True)
+class Centring(_Section):
+    """What is subtracted from observations before a device sees them (:mod:`host.centring`).
+
+    Parameters
+    ----------
+    frames: of random play that the mean is over; 0 leaves observations as they are.
+    unit: divide by the deviation of all pixels as well.
+    """
+
+    frames: int = _integer(0, 0)
+    unit: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,6 +241,7 @@ class Settings:
     ppo: Ppo = field(default_factory=Ppo)
     reinforce: Reinforce = field(default_factory=Reinforce)
     critic: Critic = field(default_factory=Critic)
+    centring: Centring = field(default_factory=Centring)
     classify: Classify = field(default_factory=Classify)
     training: Training = field(default_factory=Training)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
-from host.settings import Classify, Critic, Learning, Ppo, Reinforce, Settings, Training
+from host.settings import Centring, Classify, Critic, Learning, Ppo, Reinforce, Settings, Training
 
 if TYPE_CHECKING:
     import gymnasium
@@ -52,6 +52,8 @@ class Task:
     environment: gymnasium id; ``None`` for one-step classification of images.
     arguments: keyword arguments of the environment.
     options: numeric keyword arguments that ``svpg play --env`` may set.
+    apart: each of its environments works in a process of its own.
+    measures: what its environments count in ``info`` for reports.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Task:
     environment: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    apart: bool = False
+    measures: tuple[str, ...] = ()
 
     def settings(self, backend: str, algorithm: str, assignments: Iterable[str] = ()) -> Settings:
         """The default settings with ``KEY=VALUE`` texts applied, which choose the mode too.
@@ -162,6 +166,39 @@ def _mnist(backend: str, algorithm: str) -> Settings:
     )
 
 
+def _doom(backend: str, algorithm: str) -> Settings:
+    real = backend == "float"
+    return Settings(
+        network=DeviceConfig(inputs=4800, groups=20, group_size=10, actions=5, removed="hhsa"),
+        learning=Learning(
+            rule="contrastive",
+            optimiser="adam" if real else "rmsprop",
+            rate=FLOAT_RATE if real else DEVICE_RATE,
+            obs_rate=3e-4 if real else DEVICE_RATE / 4,
+            entropy=0.02,
+            init_recurrent=0.1,
+            init_obs=0.15,
+        ),
+        ppo=Ppo(
+            epochs=4,
+            clip=0.2,
+            gamma=0.98,
+            advantage="gae",
+            normalise=True,
+            envs=16,
+            update_every=128,
+            batch=512,
+            gae_lambda=0.95,
+            reward_scale=0.1,
+        ),
+        critic=Critic(hidden=128),
+        centring=Centring(frames=1000),
+        training=Training(
+            episodes=160, validate_every=20, validation_episodes=5, checkpoint_every=40, threshold=800.0, hold=2
+        ),
+    )
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -183,6 +220,17 @@ TASKS = {
             defaults=_cartpole,
             spiking=SPIKING_CONTROL,
             environment="svpg/CartPole-v0",
+        ),
+        Task(
+            "doom-health-gathering",
+            "find medkits on a floor of acid, seen in 60 × 80 grey pixels, 525 steps (ViZDoom)",
+            inputs=4800,
+            actions=5,
+            defaults=_doom,
+            environment="svpg/DoomHealthGathering-v0",
+            options=("steps", "mirror", "blank"),
+            apart=True,
+            measures=("medkits",),
         ),
         Task(
             "mnist",

@@ -19,8 +19,10 @@ from golden.errors import SvpgError
 from host.agent import Agent, initial_parameters
 from host.backend import Backend, Port, Update
 from host.backends.registry import check_backend, make_backend
+from host.centring import measured
 from host.classify import OneStep, accuracy, load_split
 from host.evaluation import Validation
+from host.fleet import Fleet
 from host.learner import Episode, Learner, State, subset
 from host.plots import save_curve
 from host.ppo import ReplayPpo, RolloutPpo
@@ -123,7 +125,11 @@ class Trainer:
         # On empty accumulators an update changes nothing but refuses rates that the backend cannot apply.
         backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, batch=1))
         self.agent = Agent(backend, learning, config.seed)
-        self.agent.load(initial_parameters(network, settings.learning, config.seed))
+        parameters = initial_parameters(network, settings.learning, config.seed)
+        if settings.centring.frames:
+            mean, scale = measured(task, settings.centring, config.seed)
+            parameters = dataclasses.replace(parameters, obs_mean=mean, obs_scale=scale)
+        self.agent.load(parameters)
         self.progress = Progress()
         self._learner, self._validate = self._control(task) if task.environment else self._classification()
         self._closing.callback(self._learner.close)
@@ -137,7 +143,7 @@ class Trainer:
             learner = ReplayPpo(task, self.agent, settings.ppo, settings.critic)
         else:
             learner = RolloutPpo(task, self.agent, settings.ppo, settings.critic)
-        validation = Validation([task.make() for _ in range(self.training.validation_episodes)], self.config.seed)
+        validation = Validation(Fleet(task, self.training.validation_episodes), self.config.seed)
         self._closing.callback(validation.close)
         return learner, lambda: float(validation.run(self.agent).mean())
 

@@ -11,6 +11,7 @@ from host.agent import Agent
 from host.backend import Decision
 from host.backends.golden import GoldenBackend
 from host.evaluation import Validation
+from host.fleet import Fleet
 from host.tasks import get_task
 
 CONFIG = DeviceConfig(inputs=4, groups=2, group_size=2, actions=5, mode="spike", steps=4, window=4)
@@ -32,7 +33,7 @@ class Recording(GoldenBackend):
 
 def test_every_decision_of_a_validation_draws_spikes_of_its_own_and_every_validation_the_same() -> None:
     backend = Recording()
-    validation = Validation([get_task("inverted-pendulum").make() for _ in range(3)], seed=5)
+    validation = Validation(Fleet(get_task("inverted-pendulum"), 3), seed=5)
     agent = Agent(backend, seed=5)
     returns = validation.run(agent)
     nonces, first = np.concatenate(backend.nonces), backend.first[0]

@@ -1,7 +1,7 @@
 """Environments, registered with gymnasium when this package is imported.
 
-``svpg/InvertedPendulum-v0``, ``svpg/CartPole-v0`` and ``svpg/MNIST-v0``: observations float32 in [0, 1],
-discrete actions. ``gymnasium.make("host.envs:svpg/CartPole-v0")`` imports and makes one in one go.
+``svpg/InvertedPendulum-v0``, ``svpg/CartPole-v0``, ``svpg/MNIST-v0`` and ``svpg/DoomHealthGathering-v0``: observations
+float32 in [0, 1], discrete actions. ``gymnasium.make("host.envs:svpg/CartPole-v0")`` imports and makes one in one go.
 """
 
 from __future__ import annotations
@@ -9,13 +9,19 @@ from __future__ import annotations
 import gymnasium
 
 from host.envs.cartpole import CartPole
+from host.envs.doom import DoomHealthGathering
 from host.envs.mnist import MNIST
 from host.envs.pendulum import InvertedPendulum
 
-__all__ = ["MNIST", "CartPole", "InvertedPendulum"]
+__all__ = ["MNIST", "CartPole", "DoomHealthGathering", "InvertedPendulum"]
 
 # The checker and the order enforcer cost as much as a simulation step; the tests run the checker instead.
-for _name, _limit in (("InvertedPendulum", 200), ("CartPole", 200), ("MNIST", None)):
+for _name, _limit in (
+    ("InvertedPendulum", 200),
+    ("CartPole", 200),
+    ("MNIST", None),
+    ("DoomHealthGathering", None),
+):
     gymnasium.register(
         id=f"svpg/{_name}-v0",
         entry_point=f"host.envs:{_name}",

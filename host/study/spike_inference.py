@@ -16,6 +16,7 @@ from host.backends.golden import GoldenBackend
 from host.classify import OneStep
 from host.datasets import load_mnist, observations
 from host.evaluation import Validation
+from host.fleet import Fleet
 from host.run import RunFolder
 from host.seeds import Purpose
 from host.settings import RunConfig
@@ -84,7 +85,7 @@ def play_pendulum_case(seed: int, episodes: int | None, variants: list[str], rem
     for name in variants:
         agent = Agent(GoldenBackend(variant(config, name)), seed=seed)
         agent.load(parameters)
-        validation = Validation([get_task("inverted-pendulum").make() for _ in range(EPISODES)], seed + 1)
+        validation = Validation(Fleet(get_task("inverted-pendulum"), EPISODES), seed + 1)
         result[name] = float(validation.run(agent).mean())
         validation.close()
     return result
@@ -120,7 +121,7 @@ def cost_case(task: str, seed: int, budget: int | None, variants: list[str]) -> 
         player = _Seen(config)
         agent = Agent(player, seed=seed)
         agent.load(parameters)
-        validation = Validation([get_task(task).make() for _ in range(EPISODES)], seed + 1)
+        validation = Validation(Fleet(get_task(task), EPISODES), seed + 1)
         validation.run(agent)
         validation.close()
         visited = np.concatenate(player.obs)

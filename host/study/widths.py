@@ -17,6 +17,7 @@ from host.backends.golden import GoldenBackend
 from host.classify import OneStep
 from host.datasets import load_mnist, observations
 from host.evaluation import Validation
+from host.fleet import Fleet
 from host.run import RunFolder
 from host.seeds import Purpose
 from host.settings import RunConfig
@@ -149,7 +150,7 @@ def pendulum_inference_case(seed: int, episodes: int | None) -> dict[str, Any]:
         player = _Counting(network)
         agent = Agent(player, seed=seed)
         agent.load(requantise(trained, network))
-        validation = Validation([task.make() for _ in range(10)], seed + 1)
+        validation = Validation(Fleet(task, 10), seed + 1)
         result[name] = [float(validation.run(agent).mean()), player.mean("events"), player.mean("row_words")]
         validation.close()
     return result
