@@ -21,7 +21,7 @@ LIGHT = (-0.6, -0.9, 1.6)
 GREY = (77, 150, 29)
 """Weights of red, green and blue in 256ths (ITU-R BT.601)."""
 
-FRAMES = 1 << 14
+FRAMES = 1 << 15
 """Frames that :class:`Frames` keeps."""
 
 
@@ -103,7 +103,7 @@ class Scene:
     def panda(self) -> int:
         """A Franka Panda on a fixed base at the origin, drawn with its collision meshes.
 
-        Those have a hundredth of the triangles of the visual ones, which TinyRenderer draws 28 times a second.
+        Those have a small part of the triangles of the visual ones, which TinyRenderer draws 28 times a second.
         """
         import pybullet_data
 
@@ -139,6 +139,12 @@ def grey(picture: Picture) -> Picture:
     return ((picture.astype(np.uint16) * np.array(GREY, dtype=np.uint16)).sum(axis=2, dtype=np.uint16) >> 8).astype(
         np.uint8
     )
+
+
+def halved(pixels: Picture) -> Picture:
+    """Means of 2 × 2 grey pixels, in integers, rounded down: half the height and width."""
+    height, width = pixels.shape
+    return (pixels.reshape(height // 2, 2, width // 2, 2).sum(axis=(1, 3), dtype=np.uint16) >> 2).astype(np.uint8)
 
 
 class Sight:

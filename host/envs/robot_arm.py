@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from host.envs.bullet import Camera, Frames, Picture, Scene, Sight, check_action, check_split, engine, grey
+from host.envs.bullet import Camera, Frames, Picture, Scene, Sight, check_action, check_split, engine, grey, halved
 from host.envs.scaling import check_render_mode
 
 SIZE = 64
@@ -37,16 +37,16 @@ STEPS = 60
 NEARER, GOAL = 1.0, 10.0
 """Rewards of a step that leads nearer, and of the one that reaches the cube; 0 for others."""
 
-CUBE = 50
+CUBE = 60
 """Edge of the cube, millimetres."""
 
-SPAN = (120, 200)
+SPAN = (100, 180)
 """The cube lies within these distances of home along x and y, millimetres."""
 
-TRAINING = tuple((500 + x, y) for x in range(-120, 121, 60) for y in range(-200, 201, 50))
+TRAINING = tuple((500 + x, y) for x in range(-100, 101, 50) for y in range(-180, 181, 45))
 """The 45 training positions of the cube, millimetres."""
 
-TEST = ((410, -125), (410, 175), (530, -175), (590, -25), (590, 125))
+TEST = ((425, -113), (425, 158), (525, -158), (575, -23), (575, 113))
 """The 5 test positions; as far as can be from those of training."""
 
 SPLITS = ("training", "test", "fresh")
@@ -73,7 +73,8 @@ class _Workplace:
         self._scene.box((8.0, 8.0, 0.04), (0.0, 0.0, -0.7), (0.3, 0.3, 0.32))
         edge = CUBE / 1000
         self._cube = self._scene.box((edge, edge, edge), (0.5, 0.0, edge / 2), (1.0, 0.9, 0.15))
-        self._small, self._large = Camera(SIZE, SIZE, 34.0, 6.0), Camera(300, 400, 34.0, 6.0)
+        # Four drawn pixels to one seen: the cube moves smoothly from pixel to pixel.
+        self._small, self._large = Camera(2 * SIZE, 2 * SIZE, 34.0, 6.0), Camera(300, 400, 34.0, 6.0)
         self._joints: dict[Place, tuple[float, ...]] = {}
         self._frames = Frames()
 
@@ -117,7 +118,7 @@ class _Workplace:
 
     def look(self, place: Place, cube: tuple[int, int]) -> Picture:
         """Grey pixels (64, 64) of the camera."""
-        return self._frames.get((place, cube), lambda: grey(self._take(self._small, place, cube)))
+        return self._frames.get((place, cube), lambda: halved(grey(self._take(self._small, place, cube))))
 
     def picture(self, place: Place, cube: tuple[int, int]) -> Picture:
         """The same view in colour, (300, 400, 3)."""
