@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import re
 import sys
 import warnings
@@ -15,8 +17,13 @@ from gymnasium.utils.env_checker import check_env
 
 import host.envs  # noqa: F401  (registers svpg/*)
 from golden.errors import SvpgError
+from hdl.options import CoreOptions
+from host.agent import initial_parameters
+from host.centring import measured
 from host.evaluation import Validation
 from host.fleet import Fleet
+from host.hardware import simulated
+from host.lockstep import compare
 from host.tasks import get_task
 
 pytest.importorskip("pybullet", reason="PyBullet has wheels for CPython 3.11 and older only")
@@ -365,3 +372,23 @@ def test_random_policy_finds_the_target_in_fewer_than_a_fifth_of_the_episodes(
     rng, env = np.random.default_rng(0), RobotNavigation(split=1)
     found = [play(env, seed, lambda: int(rng.integers(5)))[1]["success"] for seed in range(300)]
     assert np.mean(found) < 0.2
+
+
+# --- hardware ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "steps"), [("robot-arm", 60), ("robot-navigation", 200)])
+def test_hardware_decides_a_whole_episode_with_golden_s_bits(name: str, steps: int) -> None:
+    task = get_task(name)
+    settings = task.defaults("golden", "ppo")
+    mean, scale = measured(task, settings.centring, 3)
+    start = initial_parameters(settings.network, settings.learning, 3)
+    # Larger weights than at the start, so that activities differ and settle slowly.
+    parameters = dataclasses.replace(
+        start, weight=4 * start.weight, bias=4 * start.bias, obs_mean=mean, obs_scale=scale
+    )
+    with contextlib.closing(simulated(settings.network, CoreOptions.usual(settings.network))) as hardware:
+        compared = compare(task, parameters, hardware, steps, seed=3, episodes=1)
+    assert compared.decisions == steps and compared.mismatches == 0
+    assert compared.cycles > task.inputs
