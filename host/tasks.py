@@ -224,7 +224,7 @@ def _rollouts(gamma: float) -> Ppo:
 
 def _arm(backend: str, algorithm: str) -> Settings:
     training = Training(
-        episodes=4000, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.95, hold=2
+        episodes=5000, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.95, hold=2
     )
     return _robot(backend, 4096, _rollouts(0.9), training)
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from host.agent import Agent, initial_parameters
-from host.backend import Backend
+from golden.errors import SvpgError
+from host.agent import Agent
 from host.backends.mlp import MlpBackend
 from host.backends.registry import make_backend
 from host.centring import measured
 from host.evaluation import Validation
 from host.fleet import Fleet
 from host.ppo import RolloutPpo
-from host.settings import Settings
+from host.run import RunFolder
+from host.settings import RunConfig
 from host.study.robot_trials import Trials, trials
 from host.tasks import Task, get_task
+from host.training import extended, train
 
 MLP = "mlp"
 """Stands in the place of a backend's name for the conventional network."""
@@ -35,33 +36,63 @@ FRESH = {"robot-arm": {"split": 2}, "robot-navigation": {"split": 1}}
 """Arguments that make episodes no training has seen."""
 
 
-def settings_of(task: Task, backend: str, assignments: list[str]) -> Settings:
-    """The task's defaults for a backend with ``--set`` assignments."""
-    return task.defaults("float" if backend == MLP else backend, "ppo").override(assignments)
-
-
-def agent_of(task: Task, backend: str, settings: Settings, seed: int) -> Agent:
-    """An agent at its start, with the observations' centring, as ``svpg train`` makes it."""
-    device: Backend
-    mean, scale = measured(task, settings.centring, seed)
-    if backend == MLP:
-        device = MlpBackend(settings.network, seed)
-        agent = Agent(device, settings.learning, seed)
-    else:
-        device = make_backend(backend, settings.network, (settings.learning.rule, settings.learning.optimiser))
-        agent = Agent(device, settings.learning, seed)
-        agent.load(initial_parameters(settings.network, settings.learning, seed))
-    agent.restore({**agent.state(), "obs_mean": mean, "obs_scale": np.array(scale)})
-    return agent
-
-
 def try_out(agent: Agent | None, task: Task, **arguments: Any) -> Trials:
     """Fresh episodes of the task, with further arguments of its environment; an agent of ``None`` is the oracle."""
     return trials(agent, task, TRIALS, TRIAL_SEED, **FRESH[task.name], **arguments)
 
 
+def trained(config: RunConfig, path: Path) -> tuple[Agent, list[list[float]]]:
+    """Train as ``svpg train`` does, or go on with the run that is in the folder.
+
+    Returns
+    -------
+    The agent with the best parameters; rows of episode, environment steps and score, one per validation.
+    """
+    begun = (path / "config.toml").exists()
+    if begun and RunFolder.open(path)[1] != config:
+        raise SvpgError(f"{path}: holds a run with other settings; move it away, or choose another --journal")
+    train(config, path, resume=begun)
+    folder = RunFolder(path)
+    metrics = folder.metrics()
+    rows = np.stack([metrics[name] for name in ("episode", "steps", "validation")], axis=1)
+    agent = Agent(make_backend(config.backend, config.settings.network), config.settings.learning, config.seed)
+    agent.load(folder.parameters())
+    return agent, rows[~np.isnan(rows[:, 2])].tolist()
+
+
+def trained_mlp(config: RunConfig) -> tuple[Agent, list[list[float]]]:
+    """The same for a multilayer perceptron, whose parameters fit no run folder."""
+    task, settings = get_task(config.task), config.settings
+    training, agent = (
+        settings.training,
+        Agent(MlpBackend(settings.network, config.seed), settings.learning, config.seed),
+    )
+    mean, scale = measured(task, settings.centring, config.seed)
+    agent.restore({**agent.state(), "obs_mean": mean, "obs_scale": np.array(scale)})
+    done, best, streak = 0, -np.inf, 0
+    rows: list[list[float]] = []
+    state = agent.state()
+    with (
+        contextlib.closing(RolloutPpo(task, agent, settings.ppo, settings.critic)) as learner,
+        contextlib.closing(
+            Validation(Fleet(task, training.validation_episodes), config.seed, task.score)
+        ) as validation,
+    ):
+        while done < training.episodes and not 0 < training.hold <= streak:
+            before, ended = done, learner.advance()
+            done += len(ended)
+            if done // training.validate_every > before // training.validate_every or done >= training.episodes:
+                score = float(validation.run(agent).mean())
+                rows.append([done, ended[-1].steps, score])
+                streak = streak + 1 if score >= training.threshold else 0
+                if score > best:
+                    best, state = score, agent.state()
+    agent.restore(state)
+    return agent, rows
+
+
 def train_case(
-    task: str, backend: str, seed: int, assignments: list[str], episodes: int | None, keep: str | None
+    task: str, backend: str, seed: int, assignments: list[str], episodes: int | None, path: str
 ) -> dict[str, Any]:
     """Train, choose the best parameters by validation from training starts, and try these on fresh starts.
 
@@ -69,50 +100,27 @@ def train_case(
     ----------
     backend: a backend's name, or :data:`MLP`.
     episodes: the budget; ``None`` for the task's.
-    keep: file for the best parameters.
+    path: run folder; a run in it goes on.
 
     Returns
     -------
     ``trials``, ``zeroed`` (observation weights of the hidden groups set to zero; ``None`` for the MLP), ``blank``,
-    ``mirrored`` as :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score);
-    ``episodes``, ``steps``, ``seconds`` of processor time in training.
+    ``mirrored`` as :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score).
     """
     torch.set_num_threads(1)
     chosen = get_task(task)
-    settings = settings_of(chosen, backend, assignments)
-    training = settings.training
-    agent = agent_of(chosen, backend, settings, seed)
-    began, done, steps, best, streak = time.process_time(), 0, 0, -np.inf, 0
-    curve: list[list[float]] = []
-    state = agent.state()
-    budget = episodes or training.episodes
-    with (
-        contextlib.closing(RolloutPpo(chosen, agent, settings.ppo, settings.critic)) as learner,
-        contextlib.closing(Validation(Fleet(chosen, training.validation_episodes), seed, chosen.score)) as validation,
-    ):
-        while done < budget and not 0 < training.hold <= streak:
-            before = done
-            ended = learner.advance()
-            done += len(ended)
-            steps = ended[-1].steps if ended else steps
-            if done // training.validate_every > before // training.validate_every or done >= budget:
-                score = float(validation.run(agent).mean())
-                curve.append([done, steps, score])
-                streak = streak + 1 if score >= training.threshold else 0
-                if score > best:
-                    best, state = score, {name: array.copy() for name, array in agent.state().items()}
-    seconds = time.process_time() - began
-    agent.restore(state)
-    result: dict[str, Any] = {"episodes": done, "steps": steps, "seconds": round(seconds, 1), "validation": curve}
-    result["trials"] = try_out(agent, chosen).to_dict()
-    result["blank"] = try_out(agent, chosen, blank=1).to_dict()
-    result["mirrored"] = try_out(agent, chosen, mirror=1).to_dict()
-    result["zeroed"] = None
+    settings = chosen.defaults("float" if backend == MLP else backend, "ppo").override(assignments)
+    config = extended(RunConfig(task, "float" if backend == MLP else backend, "ppo", seed, settings), episodes)
+    agent, rows = trained_mlp(config) if backend == MLP else trained(config, Path(path))
+    result: dict[str, Any] = {
+        "validation": rows,
+        "trials": try_out(agent, chosen).to_dict(),
+        "blank": try_out(agent, chosen, blank=1).to_dict(),
+        "mirrored": try_out(agent, chosen, mirror=1).to_dict(),
+        "zeroed": None,
+    }
     if backend != MLP:
         parameters = agent.read()
-        if keep is not None:
-            Path(keep).parent.mkdir(parents=True, exist_ok=True)
-            parameters.save(keep)
         parameters.weight[settings.network.neurons :, : settings.network.hidden] = 0.0
         agent.load(parameters)
         result["zeroed"] = try_out(agent, chosen).to_dict()

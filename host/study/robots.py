@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.parameters import Parameters
 from host.agent import Agent
 from host.backends.registry import make_backend
 from host.evaluation import play
 from host.gif import Animation
+from host.run import RunFolder
 from host.study.robot_training import FRESH, MLP, TRIAL_SEED, TRIALS, train_case, try_out
 from host.study.runner import Case, Finished, grouped, markdown_table, run_cases, write_report
 from host.tasks import Task, get_task
@@ -38,14 +38,13 @@ def cases(seeds: int, episodes: int | None, folder: Path) -> list[Case]:
         for task in TASKS:
             for name, backend, assignments, fifths in VARIANTS:
                 if (seed - 1) * 5 < fifths * seeds:
-                    keep = None if backend == MLP else str(folder / f"{task}-{name}-{backend}-{seed}.npz")
                     arguments = {
                         "task": task,
                         "backend": backend,
                         "seed": seed,
                         "assignments": assignments,
                         "episodes": episodes,
-                        "keep": keep,
+                        "path": str(folder / f"{task}-{name.split(',')[0].lower()}-{backend}-{seed}"),
                     }
                     result.append(Case(f"{task}|{name}|{backend}", train_case, arguments))
     return result
@@ -70,7 +69,7 @@ def _best(finished: list[Finished], task: str) -> Finished:
 
 
 def _film(finished: list[Finished], task: Task, path: Path) -> None:
-    parameters = Parameters.load(_best(finished, task.name).case.arguments["keep"])
+    parameters = RunFolder(_best(finished, task.name).case.arguments["path"]).parameters()
     assert parameters.device is not None
     with contextlib.closing(task.make(render_mode="rgb_array", **FRESH[task.name])) as env:
         animation = Animation(env.metadata["render_fps"], every=1)
@@ -98,11 +97,10 @@ def _table(finished: list[Finished]) -> str:
                 ", ".join(_share(result["success"]) for result in played),
                 f"{np.mean([result['steps'] for result in played if result['success']]):.1f}" if ratios else "–",
                 ", ".join(f"{ratio:.2f}" for ratio in ratios) or "–",
-                f"{np.median([item.result['steps'] for item in items]):.0f}",
-                f"{np.median([item.result['seconds'] for item in items]):.0f}",
+                f"{np.median([item.result['validation'][-1][1] for item in items]):.0f}",
             ]
         )
-    header = ["task", "rule", "arithmetic", f"success in {TRIALS}, per seed", "steps", "of oracle's", "trained", "s"]
+    header = ["task", "rule", "arithmetic", f"success in {TRIALS}, per seed", "steps", "of oracle's", "trained"]
     return markdown_table(header, rows)
 
 
@@ -156,8 +154,7 @@ steps taken, 0 without success, mean of 50 greedy episodes from training starts;
 
 After training, {TRIALS} greedy episodes from starts that no training has seen: cubes anywhere in the area (arm),
 starts of the test set (navigation). *Steps* are means over the successful episodes; *of oracle's* is their ratio to the
-least possible in the same episodes, per seed; *trained*, median environment steps of training; *s*, median processor
-seconds.
+least possible in the same episodes, per seed; *trained*, median environment steps of training.
 
 {table}
 
