@@ -166,13 +166,14 @@ class Sight:
                 raise SvpgError(f"{name} = {value!r} is out of range; give 0 or 1")
         self._mirror, self._blank = bool(mirror), bool(blank)
 
-    def observation(self, pixels: Picture) -> NDArray[np.float32]:
-        """Float32 (height · width,) in [0, 1] of grey pixels (height, width)."""
+    def observation(self, look: Callable[[], Picture], pixels: int) -> NDArray[np.float32]:
+        """Float32 (pixels,) in [0, 1] of the grey pixels (height, width) that ``look`` gives."""
         if self._blank:
-            return np.full(pixels.size, 0.5, dtype=np.float32)
+            return np.full(pixels, 0.5, dtype=np.float32)
+        seen = look()
         if self._mirror:
-            pixels = pixels[:, ::-1]
-        return (pixels.astype(np.float32) / np.float32(255)).ravel()
+            seen = seen[:, ::-1]
+        return (seen.astype(np.float32) / np.float32(255)).ravel()
 
 
 def check_split(split: float, names: Sequence[str]) -> str:

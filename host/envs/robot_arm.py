@@ -234,7 +234,7 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
         return self._observation(), reward, reached, self._done >= STEPS and not reached, info
 
     def _observation(self) -> NDArray[np.float32]:
-        return self._sight.observation(self._workplace.look(self.place, self._cube))
+        return self._sight.observation(lambda: self._workplace.look(self.place, self._cube), SIZE * SIZE)
 
     def render(self) -> Picture | None:
         """The camera's view as uint8 (300, 400, 3), or ``None`` without a render mode."""

@@ -107,7 +107,7 @@ class RobotNavigation(gymnasium.Env[NDArray[np.float32], np.int64]):
             row * GRID + NOISE[0] * float(along),
             heading * math.pi / 2 + NOISE[1] * float(turned),
         )
-        return self._sight.observation(self._room.look(*self._pose))
+        return self._sight.observation(lambda: self._room.look(*self._pose), ROWS_SEEN * COLUMNS_SEEN)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

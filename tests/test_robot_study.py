@@ -1,0 +1,120 @@
+"""The study of the robot tasks: what it measures, that it goes on where it was, and what it writes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.errors import SvpgError
+from host.study.runner import Case, Finished
+from host.tasks import get_task
+
+pytest.importorskip("pybullet", reason="PyBullet has wheels for CPython 3.11 and older only")
+
+from host.study import robot_training, robots
+from host.study.robot_training import MLP, train_case, trained
+from host.study.robot_trials import trials
+
+SMALL = [
+    "network.groups=2",
+    "network.group_size=3",
+    "ppo.envs=2",
+    "ppo.update_every=16",
+    "ppo.batch=16",
+    "centring.frames=300",
+    "critic.hidden=4",
+    "training.validation_episodes=2",
+    "training.validate_every=2",
+]
+
+
+class Constant:
+    """An agent that always does the same."""
+
+    def __init__(self, action: int) -> None:
+        self._action = action
+
+    def decide(self, obs: Any, *_: Any) -> Any:
+        return type("Decision", (), {"action": np.full(len(obs), self._action)})()
+
+
+def test_oracle_takes_as_many_steps_as_are_enough() -> None:
+    result = trials(None, get_task("robot-arm"), 6, 1, split=2)
+    assert (result.success, result.score, result.ratio) == (1.0, 1.0, 1.0) and result.steps == result.shortest > 3
+
+
+def test_a_policy_that_never_arrives_has_no_steps() -> None:
+    result = trials(Constant(0), get_task("robot-arm"), 3, 1)  # type: ignore[arg-type]
+    assert result.to_dict() == {"episodes": 3, "success": 0.0, "steps": 0.0, "ratio": 0.0, "score": 0.0}
+
+
+@pytest.mark.parametrize("backend", ["golden", MLP])
+def test_a_case_trains_and_tries_the_best_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    monkeypatch.setattr(robot_training, "TRIALS", 3)
+    result = train_case("robot-arm", backend, 1, SMALL, 3, str(tmp_path / "run"))
+    assert result["validation"] and all(0 <= row[2] <= 1 for row in result["validation"])
+    assert result["trials"]["episodes"] == 3
+    assert (result["zeroed"] is None) == (backend == MLP)
+    assert result["blank"]["success"] <= 1 and result["mirrored"]["success"] <= 1
+
+
+def test_a_run_that_is_there_goes_on_and_another_is_refused(tmp_path: Path) -> None:
+    from host.settings import RunConfig
+
+    settings = get_task("robot-arm").defaults("golden", "ppo").override([*SMALL, "training.episodes=2"])
+    config = RunConfig("robot-arm", "golden", "ppo", 1, settings)
+    first, rows = trained(config, tmp_path / "run")
+    again, same = trained(config, tmp_path / "run")
+    assert rows == same
+    np.testing.assert_array_equal(first.read().weight, again.read().weight)
+    with pytest.raises(SvpgError, match="holds a run with other settings"):
+        trained(dataclasses.replace(config, seed=2), tmp_path / "run")
+
+
+def test_first_seed_of_everything_comes_first(tmp_path: Path) -> None:
+    cases = robots.cases(5, None, tmp_path)
+    seeds = [case.arguments["seed"] for case in cases]
+    assert seeds == sorted(seeds)
+    assert len({(case.name, case.arguments["seed"]) for case in cases}) == len(cases)
+    for task in robots.TASKS:
+        assert [case.arguments["seed"] for case in cases if case.name == f"{task}|contrastive|golden"] == [
+            1,
+            2,
+            3,
+            4,
+            5,
+        ]
+
+
+def finished(name: str, seed: int, success: float, zeroed: bool = True) -> Finished:
+    played = {"episodes": 50, "success": success, "steps": 8.0, "ratio": 1.1, "score": success}
+    other = {**played, "success": 0.25}
+    result = {
+        "trials": played,
+        "blank": other,
+        "mirrored": other,
+        "zeroed": other if zeroed else None,
+        "validation": [[100, 2000, 0.5], [200, 4000 * seed, 0.9]],
+    }
+    return Finished(Case(name, train_case, {"seed": seed}), result)
+
+
+def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [finished(f"{task}|contrastive|golden", seed, 0.9 + seed / 50) for task in robots.TASKS for seed in (1, 2)]
+    runs.append(finished(f"robot-arm|MLP, backpropagation|{MLP}", 1, 0.0, zeroed=False))
+    monkeypatch.setattr(robots, "run_cases", lambda *_: runs)
+    monkeypatch.setattr(robots, "_film", lambda *_: None)
+    monkeypatch.setattr(robots, "_oracles", lambda: "oracles here")
+    table = robots.run(tmp_path, tmp_path / "robots.jsonl", 2, False, 1)
+    assert "| robot-arm | contrastive | golden | 92 %, 94 % | 8.0 | 1.10, 1.10 | 6000 |" in table
+    assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | 4000 |" in table
+    text = (tmp_path / "robots.md").read_text()
+    assert "oracles here" in text and "| robot-arm | contrastive | golden | 93 % | 25 % | 25 % | 25 % |" in text
+    assert "| robot-arm | MLP, backpropagation | float | 0 % | – | 25 % | 25 % |" in text
+    assert {path.name for path in tmp_path.glob("*.png")} == {"robot-arm.png", "robot-navigation.png"}
