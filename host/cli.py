@@ -37,6 +37,16 @@ def _positive(text: str) -> int:
 _positive.__name__ = "positive integer"
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+_count.__name__ = "number from 0 on"
+
+
 def _add_build_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=MODES, help="default: as trained; rate for a task")
     parser.add_argument(
@@ -213,7 +223,9 @@ def build_parser() -> argparse.ArgumentParser:
     study.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")
     study.add_argument("--journal", type=Path, metavar="FILE", help="finished runs (default: build/study/NAME.jsonl)")
     study.add_argument("--quick", action="store_true", help="a few minutes, to try it out")
-    study.add_argument("--workers", type=_positive, default=2, help="runs side by side (default: 2)")
+    study.add_argument(
+        "--workers", type=_count, default=2, help="runs side by side (default: 2); 0 reports what is finished"
+    )
 
     mutate = command("mutate", "check that the regression of the core notices faults in its gates")
     mutate.add_argument("--mutants", type=_positive, default=150, metavar="N", help="per device (default: 150)")

@@ -224,14 +224,14 @@ def _rollouts(gamma: float) -> Ppo:
 
 def _arm(backend: str, algorithm: str) -> Settings:
     training = Training(
-        episodes=5000, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.95, hold=2
+        episodes=2500, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.95, hold=2
     )
     return _robot(backend, 4096, _rollouts(0.9), training)
 
 
 def _navigation(backend: str, algorithm: str) -> Settings:
     training = Training(
-        episodes=3000, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.9, hold=2
+        episodes=700, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.9, hold=1
     )
     return _robot(backend, 4800, dataclasses.replace(_rollouts(0.97), update_every=128, reward_scale=0.1), training)
 

@@ -105,8 +105,21 @@ def finished(name: str, seed: int, success: float, zeroed: bool = True) -> Finis
     return Finished(Case(name, train_case, {"seed": seed}), result)
 
 
+def wanted(folder: Path, seeds: int) -> list[Case]:
+    """Golden's cases as the study names them."""
+    cases = robots.cases(seeds, None, folder / "robots")
+    return [case for task in robots.TASKS for case in cases if case.name == f"{task}|contrastive|golden"]
+
+
+def test_report_needs_golden(tmp_path: Path) -> None:
+    with pytest.raises(SvpgError, match="holds no finished run of robot-arm on golden; give --workers 1"):
+        robots.run(tmp_path, tmp_path / "robots.jsonl", 1, False, 0)
+
+
 def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [finished(f"{task}|contrastive|golden", seed, 0.9 + seed / 50) for task in robots.TASKS for seed in (1, 2)]
+    for run, case in zip(runs, wanted(tmp_path, 2), strict=True):
+        object.__setattr__(run, "case", case)
     runs.append(finished(f"robot-arm|MLP, backpropagation|{MLP}", 1, 0.0, zeroed=False))
     monkeypatch.setattr(robots, "run_cases", lambda *_: runs)
     monkeypatch.setattr(robots, "_film", lambda *_: None)
@@ -115,6 +128,8 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     assert "| robot-arm | contrastive | golden | 92 %, 94 % | 8.0 | 1.10, 1.10 | 6000 |" in table
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | 4000 |" in table
     text = (tmp_path / "robots.md").read_text()
+    # Two seeds of two of golden's are there; the study wants one of all others.
+    assert "golden: 1" in text and "robot-arm, contrastive, golden" not in text.split("have not been run")[1]
     assert "oracles here" in text and "| robot-arm | contrastive | golden | 93 % | 25 % | 25 % | 25 % |" in text
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | 25 % | 25 % |" in text
     assert {path.name for path in tmp_path.glob("*.png")} == {"robot-arm.png", "robot-navigation.png"}

@@ -43,6 +43,14 @@ def test_results_come_in_the_order_of_the_cases_and_none_runs_twice(tmp_path: Pa
     assert sorted(trace.read_text().split()) == ["0", "1", "2"]
 
 
+def test_without_workers_nothing_runs_and_what_is_finished_is_there(tmp_path: Path) -> None:
+    trace, journal = tmp_path / "trace", tmp_path / "journal.jsonl"
+    assert run_cases(make_cases(trace, 2), journal, workers=0) == []
+    run_cases(make_cases(trace, 1), journal, workers=1)
+    assert [item.result["value"] for item in run_cases(make_cases(trace, 2), journal, workers=0)] == [0]
+    assert trace.read_text().split() == ["0"]
+
+
 def test_a_case_whose_line_was_cut_short_runs_again(tmp_path: Path) -> None:
     trace, journal = tmp_path / "trace", tmp_path / "journal.jsonl"
     run_cases(make_cases(trace, 2), journal, workers=1)

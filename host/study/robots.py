@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.errors import SvpgError
 from host.agent import Agent
 from host.backends.registry import make_backend
 from host.evaluation import play
@@ -53,12 +54,15 @@ def cases(seeds: int, episodes: int | None, folder: Path) -> list[Case]:
 def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
     """Run the study and write ``robots.md``, pictures and films into ``out``; returns the table."""
     folder = journal.parent / journal.stem
-    finished = run_cases(cases(seeds, 40 if quick else None, folder), journal, workers)
+    wanted = cases(seeds, 40 if quick else None, folder)
+    finished = run_cases(wanted, journal, workers)
     table, oracles = _table(finished), _oracles()
     for name in TASKS:
+        if not any(item.case.name == f"{name}|contrastive|golden" for item in finished):
+            raise SvpgError(f"{journal}: holds no finished run of {name} on golden; give --workers 1 to train")
         _plot(finished, name, out / f"{name}.png")
         _film(finished, get_task(name), out / f"{name}.gif")
-    write_report(out / "robots.md", _text(table, oracles, _looking(finished)))
+    write_report(out / "robots.md", _text(table, oracles, _looking(finished), _missing(wanted, finished)))
     return table
 
 
@@ -143,7 +147,17 @@ def _plot(finished: list[Finished], task: str, path: Path) -> None:
         axes.legend(fontsize=8)
 
 
-def _text(table: str, oracles: str, looking: str) -> str:
+def _missing(wanted: list[Case], finished: list[Finished]) -> str:
+    """A paragraph on the runs that are not there."""
+    done = {item.case.key for item in finished}
+    lacking: dict[str, int] = {}
+    for case in wanted:
+        lacking[case.name] = lacking.get(case.name, 0) + (case.key not in done)
+    rows = [f"{name.replace('|', ', ')}: {count}" for name, count in lacking.items() if count]
+    return f"Seeds that have not been run: {'; '.join(rows)}." if rows else "All seeds have been run."
+
+
+def _text(table: str, oracles: str, looking: str, missing: str) -> str:
     return f"""# Robot tasks from pixels
 
 Regenerate with `svpg study robots`. Both are counterparts on PyBullet of tasks of the paper, which used CoppeliaSim and
@@ -157,6 +171,8 @@ starts of the test set (navigation). *Steps* are means over the successful episo
 least possible in the same episodes, per seed; *trained*, median environment steps of training.
 
 {table}
+
+{missing}
 
 The same episodes, played by the oracle:
 

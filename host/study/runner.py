@@ -56,12 +56,16 @@ class Finished:
 def run_cases(cases: Sequence[Case], journal: Path, workers: int) -> list[Finished]:
     """Results of all cases in their order; those that ``journal`` (JSON lines) holds are not run again.
 
+    Without workers nothing is run, and the results are those that the journal holds.
+
     Raises
     ------
     SvpgError: the journal is damaged or cannot be written.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
     done = _read(journal)
+    if not workers:
+        return [Finished(case, done[case.key]) for case in cases if case.key in done]
     waiting = [case for case in cases if case.key not in done]
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, context, _prepare_worker, (os.getpid(),)) as pool:
