@@ -83,6 +83,8 @@ class Learning(_Section):
     rate: learning rate of recurrent weights and biases.
     obs_rate: learning rate of the observation weights.
     entropy: weight of the entropy term.
+    decay: of the device's ``rmsprop``: second moments follow with weight 2**-decay.
+    floor: of the same: they count as at least 2**-floor.
     init_recurrent: standard deviation of the random start of recurrent weights, nats.
     init_obs: the same of observation weights, nats.
     """
@@ -93,6 +95,8 @@ class Learning(_Section):
     rate: float = _real(2.0**-10, above=0.0)
     obs_rate: float = _real(2.0**-10, above=0.0)
     entropy: float = _real(0.02, 0.0)
+    decay: int = _integer(7, 0, 15)
+    floor: int = _integer(20, 0, 32)
     init_recurrent: float = _real(0.1, 0.0)
     init_obs: float = _real(0.01, 0.0)
 

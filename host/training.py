@@ -16,8 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from golden.errors import SvpgError
-from host.agent import Agent, initial_parameters
-from host.backend import Backend, Port, Update
+from host.agent import Agent, initial_parameters, update_of
+from host.backend import Backend, Port
 from host.backends.registry import check_backend, make_backend
 from host.centring import measured
 from host.classify import OneStep, accuracy, load_split
@@ -123,7 +123,7 @@ class Trainer:
             backend = make_backend(config.backend, network, (learning.rule, learning.optimiser), port)
             self._closing.callback(backend.close)
         # On empty accumulators an update changes nothing but refuses rates that the backend cannot apply.
-        backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, batch=1))
+        backend.apply(update_of(learning, batch=1))
         self.agent = Agent(backend, learning, config.seed)
         parameters = initial_parameters(network, settings.learning, config.seed)
         if settings.centring.frames:
