@@ -105,7 +105,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     play = command("play", "play a trained run without learning")
-    play.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    play.add_argument("run", type=Path, metavar="RUN", help="run folder, agent file of svpg pack, or a task")
+    play.add_argument("--pretrained", action="store_true", help="the agent of that task that comes with the project")
     play.add_argument("--backend", help="device (default: the one it was trained on)")
     _add_port(play)
     play.add_argument("--episodes", type=_positive, default=10, help="default: 10; classification has one")
@@ -134,6 +135,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="another device than the one it was trained on",
     )
 
+    pack = command("pack", "put a trained agent into one small file")
+    pack.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    pack.add_argument("--out", type=Path, required=True, metavar="FILE", help="such as agent.npz")
+
     infer = command("infer", "decide stored observations")
     infer.add_argument("--params", type=Path, required=True, metavar="P.npz", help="parameter file")
     infer.add_argument("--obs", type=Path, required=True, metavar="X.npz", help="obs (B, S); q0 (B, N) on float")
@@ -155,7 +160,12 @@ def build_parser() -> argparse.ArgumentParser:
     infer.add_argument("--out", type=Path, required=True, metavar="Y.npz", help="q, winners, action_prob, iterations")
 
     lockstep = command("lockstep", "run golden and the RTL side by side; stop at the first differing bit with a report")
-    lockstep.add_argument("target", nargs="?", metavar="RUN|TASK", help="run folder, or a task with random weights")
+    lockstep.add_argument(
+        "target", nargs="?", metavar="RUN|TASK", help="run folder, agent file, or a task with random weights"
+    )
+    lockstep.add_argument(
+        "--pretrained", action="store_true", help="the agent of that task that comes with the project"
+    )
     lockstep.add_argument("--backend", choices=("rtl", "board"), default="rtl", help="beside golden (default: rtl)")
     _add_port(lockstep)
     lockstep.add_argument("--decisions", type=_positive, help="default: 10000; classification: the test split")

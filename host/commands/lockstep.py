@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> Report:
     if arguments.samples is not None:
         raise SvpgError("--samples counts what is learned; give it with --learn, or --decisions without")
     assignments = in_mode(arguments.mode, arguments.assignments)
-    subject = get_subject(arguments.target, assignments, arguments.multipliers, arguments.seed)
+    subject = get_subject(arguments.target, assignments, arguments.multipliers, arguments.seed, arguments.pretrained)
     with _beside(subject.config, subject.options, port) as hardware:
         return _decisions(subject, hardware, arguments)
 
