@@ -131,7 +131,7 @@ class Trainer:
             parameters = dataclasses.replace(parameters, obs_mean=mean, obs_scale=scale)
         self.agent.load(parameters)
         self.progress = Progress()
-        self._learner, self._validate = self._control(task) if task.environment else self._classification()
+        self._learner, self.validate = self._control(task) if task.environment else self._classification()
         self._closing.callback(self._learner.close)
 
     def _control(self, task: Task) -> tuple[Learner, Callable[[], float]]:
@@ -209,7 +209,7 @@ class Trainer:
         last = progress.episodes >= training.episodes and progress.best == -np.inf
         if not (last or _crossed(before, progress.episodes, training.validate_every)):
             return None
-        mean = self._validate()
+        mean = self.validate()
         if progress.record(mean, training.threshold):
             self.agent.read().save(folder.best_file)
         return mean
