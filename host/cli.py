@@ -169,6 +169,9 @@ def build_parser() -> argparse.ArgumentParser:
     lockstep.add_argument("--backend", choices=("rtl", "board"), default="rtl", help="beside golden (default: rtl)")
     _add_port(lockstep)
     lockstep.add_argument("--decisions", type=_positive, help="default: 10000; classification: the test split")
+    lockstep.add_argument(
+        "--together", type=_positive, metavar="N", help="episodes that are played at a time (default: 64)"
+    )
     lockstep.add_argument("--learn", action="store_true", help="train on both, compare counters and all memories too")
     lockstep.add_argument("--samples", type=_positive, help="with --learn: at least so many (default: 20000)")
     lockstep.add_argument("--policy", choices=policies, default="sample", help="default: sample")

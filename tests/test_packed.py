@@ -15,6 +15,9 @@ from host.packed import AGENTS, PACKED_FORMAT, unpack
 from host.run import RunFolder
 from host.tasks import TASKS
 
+DECISIONS = {"doom-health-gathering": 525, "robot-arm": 60, "robot-navigation": 200}
+"""As many as the longest episode."""
+
 SET = ["--set", "network.groups=2", "--set", "network.group_size=3", "--set", "centring.frames=50"]
 
 
@@ -65,6 +68,14 @@ def test_a_shipped_agent_plays(capsys: pytest.CaptureFixture[str]) -> None:
     line = ["play", "doom-health-gathering", "--pretrained", "--episodes", "1", "--env", "steps=60"]
     data = last_json(capsys, line)
     assert data["mean_return"] >= 60 and data["mean_medkits"] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", sorted(path.stem for path in AGENTS.glob("*.npz")))
+def test_an_episode_of_a_shipped_agent_is_the_same_on_hardware(task: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["lockstep", task, "--pretrained", "--together", "1", "--decisions", str(DECISIONS[task])]
+    data = last_json(capsys, [*line, "--policy", "greedy"])
+    assert (data["mismatches"], data["decisions"]) == (0, DECISIONS[task])
 
 
 def refused(capsys: pytest.CaptureFixture[str], line: list[str]) -> str:
