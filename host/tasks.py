@@ -233,6 +233,18 @@ TASKS = {
             measures=("medkits",),
         ),
         Task(
+            "doom-health-gathering-supreme",
+            "the same in a maze with poison (ViZDoom)",
+            inputs=4800,
+            actions=5,
+            defaults=_doom,
+            environment="svpg/DoomHealthGathering-v0",
+            arguments={"scenario": "health_gathering_supreme"},
+            options=("steps", "mirror", "blank"),
+            apart=True,
+            measures=("medkits",),
+        ),
+        Task(
             "mnist",
             "classify handwritten digits from reward alone",
             inputs=784,
