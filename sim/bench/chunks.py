@@ -102,6 +102,10 @@ class Writer:
         self.closed: list[bytes] = []
         self.bench.each_cycle(self._drive, self._sample)
 
+    def is_taken(self) -> bool:
+        """No word waits."""
+        return not self.words.pending
+
     def _drive(self) -> None:
         self.dut.room.value, self.dut.flush.value = self.room, self.flush
 
@@ -126,7 +130,7 @@ async def payloads_of_words(dut: Any) -> None:
             model.closed.clear()
             model.flush = 0
             model.words.send(*(word(value) for value in frames))
-            await model.bench.until(lambda model=model: not model.words.pending)
+            await model.bench.until(model.is_taken)
             model.flush = 1
             await model.bench.step(10)
             assert model.closed == payloads(np.array(frames), BUFFERS.payload)

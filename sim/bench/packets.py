@@ -23,7 +23,8 @@ END = {"data": 0, "end": 1}
 def any_packet(rng: Any) -> Packet:
     """A packet of any kind and payload."""
     size = rng.choice((0, 0, 1, 2, rng.randrange(BUFFERS.payload), BUFFERS.payload))
-    return Packet(*(rng.randrange(256) for _ in range(4)), payload=rng.randbytes(size))
+    kind, number, acknowledged, limit = (rng.randrange(256) for _ in range(4))
+    return Packet(kind, number, acknowledged, limit, rng.randbytes(size))
 
 
 class Receiver:
