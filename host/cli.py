@@ -218,9 +218,9 @@ def build_parser() -> argparse.ArgumentParser:
     study = command("study", "regenerate a table and picture of docs/results")
     study.add_argument(
         "name",
-        choices=("rules", "widths", "control", "spikes", "doom"),
+        choices=("rules", "widths", "control", "spikes", "doom", "robots"),
         metavar="NAME",
-        help="rules, widths, control, spikes or doom",
+        help="rules, widths, control, spikes, doom or robots",
     )
     study.add_argument("--seeds", type=_positive, help="runs per case (default: the study's)")
     study.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")

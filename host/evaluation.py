@@ -46,14 +46,15 @@ class Validation:
     ----------
     envs: one environment per episode; closed with it.
     seed: the run's seed; every validation of a run starts from the same states.
+    score: what counts: the entry of ``info`` at the end of an episode with this name, or the return.
     """
 
-    def __init__(self, envs: Fleet, seed: int) -> None:
-        self.envs = envs
+    def __init__(self, envs: Fleet, seed: int, score: str | None = None) -> None:
+        self.envs, self._score = envs, score
         self._seeds = [environment_seed(seed, Purpose.VALIDATE, 0, episode) for episode in range(len(envs))]
 
     def run(self, agent: Agent) -> Array:
-        """Returns (episodes,) of the greedy policy."""
+        """Returns or scores (episodes,) of the greedy policy."""
         obs = np.stack([self.envs.reset(number, seed) for number, seed in enumerate(self._seeds)])
         returns = np.zeros(len(self.envs))
         running = np.arange(len(self.envs))
@@ -64,10 +65,12 @@ class Validation:
             decided += len(running)
             left = []
             for environment, step in zip(running, self.envs.step(running.tolist(), action), strict=True):
-                obs[environment], reward, terminated, truncated, _ = step
+                obs[environment], reward, terminated, truncated, info = step
                 returns[environment] += float(reward)
                 if not (terminated or truncated):
                     left.append(environment)
+                elif self._score is not None:
+                    returns[environment] = float(info[self._score])
             running = np.array(left, dtype=np.int64)
         return returns
 

@@ -28,12 +28,13 @@ class Fleet:
     ----------
     task: gives the environments.
     count: how many.
+    arguments: of each environment.
     """
 
-    def __init__(self, task: Task, count: int) -> None:
+    def __init__(self, task: Task, count: int, **arguments: Any) -> None:
         self._closing = contextlib.ExitStack()
         self.envs: list[gymnasium.Env[Any, Any]] = [
-            self._closing.enter_context(contextlib.closing(task.make())) for _ in range(count)
+            self._closing.enter_context(contextlib.closing(task.make(**arguments))) for _ in range(count)
         ]
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         workers = min(count, len(os.sched_getaffinity(0)))

@@ -54,6 +54,7 @@ class Task:
     options: numeric keyword arguments that ``svpg play --env`` may set.
     apart: each of its environments works in a process of its own.
     measures: what its environments count in ``info`` for reports.
+    score: what in ``info`` at the end of an episode validation goes by; ``None`` for the return.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Task:
     options: tuple[str, ...] = ()
     apart: bool = False
     measures: tuple[str, ...] = ()
+    score: str | None = None
 
     def settings(self, backend: str, algorithm: str, assignments: Iterable[str] = ()) -> Settings:
         """The default settings with ``KEY=VALUE`` texts applied, which choose the mode too.
@@ -212,6 +214,41 @@ def _doom(backend: str, algorithm: str) -> Settings:
     )
 
 
+def _robot(backend: str, inputs: int, ppo: Ppo, training: Training) -> Settings:
+    real = backend == "float"
+    rate = _rate(backend)
+    return Settings(
+        network=DeviceConfig(inputs=inputs, groups=20, group_size=10, actions=5, removed="hhsa"),
+        learning=Learning(
+            rule="contrastive", optimiser="adam" if real else "rmsprop", rate=rate, obs_rate=rate, entropy=0.02
+        ),
+        ppo=ppo,
+        critic=Critic(hidden=64),
+        centring=Centring(frames=1000, unit=True),
+        training=training,
+    )
+
+
+def _rollouts(gamma: float) -> Ppo:
+    return Ppo(
+        epochs=5, gamma=gamma, advantage="gae", normalise=True, envs=16, update_every=64, batch=256, gae_lambda=0.95
+    )
+
+
+def _arm(backend: str, algorithm: str) -> Settings:
+    training = Training(
+        episodes=4000, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.95, hold=2
+    )
+    return _robot(backend, 4096, _rollouts(0.9), training)
+
+
+def _navigation(backend: str, algorithm: str) -> Settings:
+    training = Training(
+        episodes=3000, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.9, hold=2
+    )
+    return _robot(backend, 4800, dataclasses.replace(_rollouts(0.97), update_every=128, reward_scale=0.1), training)
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -256,6 +293,28 @@ TASKS = {
             options=("steps", "mirror", "blank"),
             apart=True,
             measures=("medkits",),
+        ),
+        Task(
+            "robot-arm",
+            "reach a cube with a robot arm, seen in 64 × 64 grey pixels, 60 steps (PyBullet)",
+            inputs=4096,
+            actions=5,
+            defaults=_arm,
+            environment="svpg/RobotArm-v0",
+            options=("split", "mirror", "blank"),
+            measures=("success",),
+            score="score",
+        ),
+        Task(
+            "robot-navigation",
+            "find a cabinet in a furnished room through the robot's camera, 60 × 80 grey pixels, 200 steps (PyBullet)",
+            inputs=4800,
+            actions=5,
+            defaults=_navigation,
+            environment="svpg/RobotNavigation-v0",
+            options=("split", "mirror", "blank"),
+            measures=("success",),
+            score="score",
         ),
         Task(
             "mnist",

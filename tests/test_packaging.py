@@ -80,11 +80,12 @@ def test_every_dependency_states_a_lower_bound() -> None:
         assert [bound.operator for bound in requirement.specifier] == [">="], requirement
 
 
-@pytest.mark.parametrize("requirement", requirements("test"), ids=lambda requirement: requirement.name)
+@pytest.mark.parametrize("requirement", requirements("test", "robots"), ids=lambda requirement: requirement.name)
 def test_lock_file_pins_every_dependency_within_its_range(requirement: Requirement) -> None:
     pin = pins()[canonicalize_name(requirement.name)]
     (exact,) = pin.specifier
     assert exact.operator == "==" and "*" not in exact.version
+    assert str(pin.marker) == str(requirement.marker)
     assert requirement.specifier.contains(exact.version)
 
 

@@ -1,7 +1,8 @@
 """Environments, registered with gymnasium when this package is imported.
 
-``svpg/InvertedPendulum-v0``, ``svpg/CartPole-v0``, ``svpg/MNIST-v0`` and ``svpg/DoomHealthGathering-v0``: observations
-float32 in [0, 1], discrete actions. ``gymnasium.make("host.envs:svpg/CartPole-v0")`` imports and makes one in one go.
+``svpg/InvertedPendulum-v0``, ``svpg/CartPole-v0``, ``svpg/MNIST-v0``, ``svpg/DoomHealthGathering-v0``,
+``svpg/RobotArm-v0`` and ``svpg/RobotNavigation-v0``: observations float32 in [0, 1], discrete actions.
+``gymnasium.make("host.envs:svpg/CartPole-v0")`` imports and makes one in one go.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from host.envs.cartpole import CartPole
 from host.envs.doom import DoomHealthGathering
 from host.envs.mnist import MNIST
 from host.envs.pendulum import InvertedPendulum
+from host.envs.robot_arm import RobotArm
+from host.envs.robot_navigation import RobotNavigation
 
-__all__ = ["MNIST", "CartPole", "DoomHealthGathering", "InvertedPendulum"]
+__all__ = ["MNIST", "CartPole", "DoomHealthGathering", "InvertedPendulum", "RobotArm", "RobotNavigation"]
 
 # The checker and the order enforcer cost as much as a simulation step; the tests run the checker instead.
 for _name, _limit in (
@@ -21,6 +24,8 @@ for _name, _limit in (
     ("CartPole", 200),
     ("MNIST", None),
     ("DoomHealthGathering", None),
+    ("RobotArm", None),
+    ("RobotNavigation", None),
 ):
     gymnasium.register(
         id=f"svpg/{_name}-v0",
