@@ -209,7 +209,7 @@ def _doom(backend: str, algorithm: str) -> Settings:
         critic=Critic(hidden=128),
         centring=Centring(frames=1000),
         training=Training(
-            episodes=240, validate_every=20, validation_episodes=6, checkpoint_every=40, threshold=800.0, hold=0
+            episodes=180, validate_every=20, validation_episodes=6, checkpoint_every=40, threshold=800.0, hold=0
         ),
     )
 
