@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden import kernels, plasticity, spike_learning, spikes
+from golden import batched, kernels, plasticity, spike_learning, spikes
 from golden.arguments import (
     OPTIMISERS,
     POLICIES,
@@ -162,13 +163,14 @@ class Device:
             row_words=np.empty(batch, dtype=np.int64),
             spikes=np.empty((batch, config.steps if config.spikes else 0, config.groups + 1), dtype=np.int64),
         )
-        network = (self._potential, self.weight, self.bias, obs, nonce, POLICIES[policy])
+        network = (self._potential, self.weight, self.bias, obs)
         *results, all_spikes = (getattr(result, field.name) for field in dataclasses.fields(Inference))
         if config.spikes:
-            spikes.spike_batch(self._constants, self._phase, *network, *results, all_spikes)
+            spikes.spike_batch(self._constants, self._phase, *network, nonce, POLICIES[policy], *results, all_spikes)
         else:
             no_winners = self._no_winners if given is None else given
-            kernels.infer_batch(self._constants, *network, no_winners, given is not None, *results)
+            drawn = (nonce, POLICIES[policy], no_winners, given is not None)
+            kernels.infer_batch(self._constants, *network, self._driven(obs), *drawn, *results)
         return result
 
     # --- LEARN, APPLY ------------------------------------------------------------------------------
@@ -202,8 +204,28 @@ class Device:
                 c, scaled, self._phase, *memories, obs, nonce, action, modulator, number, both, *results
             )
         else:
-            plasticity.learn_batch(self._constants, *memories, obs, winners, modulator, number, both, *results)
+            self._learn(obs, memories, (winners, modulator, number, both), results)
         return counters
+
+    def _driven(self, obs: Ints) -> Ints:
+        """What observations add to the potentials, (B, N), or (B, 0) where the kernels compute that themselves."""
+        if not batched.pays(self.config, len(obs)):
+            return np.zeros((len(obs), 0), dtype=np.int64)
+        return batched.drives(self._constants, self.config, self.weight[self.config.neurons :], obs)
+
+    def _learn(self, obs: Ints, memories: tuple[Any, ...], lesson: tuple[Any, ...], results: tuple[Any, ...]) -> None:
+        """``LEARN`` in rate mode."""
+        c, n = self._constants, self.config.neurons
+        defers = batched.pays(self.config, len(obs))
+        changes = np.zeros((len(obs), n if defers else 0), dtype=np.int64)
+        plasticity.learn_batch(c, *memories, obs, self._driven(obs), changes, *lesson, *results)
+        if defers:
+            modulator: Ints = lesson[1]
+            scaled = np.ascontiguousarray((obs * modulator[:, None]).T)
+            span = c.spans[kernels.OBSERVATION]
+            batched.accumulate_observations(
+                self.acc[n:], scaled, changes, span[0], span[1], c.shift_obs, c.acc_low, c.acc_high
+            )
 
     def apply(self, arguments: Apply) -> None:
         """``APPLY``: update weights and biases from the accumulators and clear these.

@@ -203,18 +203,24 @@ def draw_winner(terms, low, high, total, draw):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def feed_forward(c, weight, bias, obs, potential, q, fresh, count):  # type: ignore[no-untyped-def]
-    """Start of a decision: biases, observation events, start activity. Clears ``count`` (events, row words)."""
+def feed_forward(c, weight, bias, obs, driven, potential, q, fresh, count):  # type: ignore[no-untyped-def]
+    """Start of a decision: biases, observation events, start activity. Clears ``count`` (events, row words).
+
+    ``driven`` (N,) is what the observations add to the potentials, or of size 0 where nobody has computed that.
+    """
     for j in range(c.neurons):
         potential[j] = np.int64(bias[j]) << c.drive_frac
         q[j] = 0
+    for j in range(driven.size):
+        potential[j] += driven[j]
     count[0] = 0
     count[1] = 0
     low, high = c.spans[OBSERVATION]
     if low < high:
         for s in range(c.inputs):
             if obs[s] != 0:
-                add_event(potential, weight, c.neurons + s, np.int64(obs[s]) << c.obs_shift, low, high)
+                if driven.size == 0:
+                    add_event(potential, weight, c.neurons + s, np.int64(obs[s]) << c.obs_shift, low, high)
                 count[0] += 1
         count[1] = count[0] * c.span_words[OBSERVATION]
     if c.start:
@@ -314,7 +320,7 @@ def action_jump(c, weight, potential, q, fresh, action, count):  # type: ignore[
 
 @compiled
 def infer_batch(  # type: ignore[no-untyped-def]
-    c, potential, weight, bias, obs, nonce, policy, given, has_given,
+    c, potential, weight, bias, obs, driven, nonce, policy, given, has_given,
     winners, prob, q_out, passes_out, events_out, words_out,
 ):  # fmt: skip
     """``INFER`` for every row; see :meth:`golden.device.Device.infer`."""
@@ -326,7 +332,7 @@ def infer_batch(  # type: ignore[no-untyped-def]
     count = np.empty(2, dtype=np.int64)
     action_low, action_high = c.hidden, c.neurons
     for b in range(obs.shape[0]):
-        feed_forward(c, weight, bias, obs[b], potential, q, fresh, count)
+        feed_forward(c, weight, bias, obs[b], driven[b], potential, q, fresh, count)
         conditional = policy == POLICY_CONDITIONAL
         passes_out[b] = settle(
             c, weight, potential, q, fresh, terms, totals, c.groups + 1, c.iterations, conditional, count

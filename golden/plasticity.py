@@ -45,7 +45,9 @@ def accumulate_sparse(acc, row, own, change, moved, shift, bottom, top):  # type
 
 
 @compiled
-def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross, change, moved_buffer, rank, both):  # type: ignore[no-untyped-def]
+def accumulate_sample(  # type: ignore[no-untyped-def]
+    c, acc, acc_bias, obs, modulator, factor, q, trace, cross, change, moved_buffer, rank, both, defers
+):
     """Add one sample's modulated eligibility to the accumulators; returns the row words touched.
 
     With f = factor, M = modulator, every existing synapse receives, rounded once and saturating,
@@ -55,6 +57,7 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
     bias:                M * change_j
     Of the recurrent block only the upper triangle (i < j) is written, unless ``both`` is set; :func:`mirror` completes
     it after a batch.
+    With ``defers`` the observation rows are left to :func:`golden.batched.accumulate_observations`, and counted.
     Rows that cannot change are not touched, and the words are counted as a device with both triangles touches
     them. ``moved_buffer`` (N,) and ``rank`` (G+2,) are scratch.
     """
@@ -120,9 +123,9 @@ def accumulate_sample(c, acc, acc_bias, obs, modulator, factor, q, trace, cross,
         for s in range(c.inputs):
             if obs[s] != 0:
                 words += moved_words[OBSERVATION]
-                accumulate_sparse(
-                    acc, c.neurons + s, modulator * np.int64(obs[s]), change, moved[begin:end], c.shift_obs, bottom, top
-                )
+                if not defers:
+                    own = modulator * np.int64(obs[s])
+                    accumulate_sparse(acc, c.neurons + s, own, change, moved[begin:end], c.shift_obs, bottom, top)
     accumulate_sparse(acc_bias, 0, modulator, change, moved, c.shift_bias, bottom, top)
     return words
 
@@ -144,6 +147,8 @@ def learn_batch(  # type: ignore[no-untyped-def]
     acc,
     acc_bias,
     obs,
+    driven,
+    changes,
     winners,
     modulator,
     rule,
@@ -153,7 +158,11 @@ def learn_batch(  # type: ignore[no-untyped-def]
     learn_words_out,
     passes_out,
 ):
-    """``LEARN`` for every row, in order; see :meth:`golden.device.Device.learn`."""
+    """``LEARN`` for every row, in order; see :meth:`golden.device.Device.learn`.
+
+    ``driven`` is as in :func:`golden.kernels.infer_batch`. ``changes`` (B, N) takes what the observation rows of the
+    accumulators are still to get, or is of width 0: then they get it here.
+    """
     fresh = np.empty(c.neurons, dtype=np.int64)
     terms = np.empty(c.neurons, dtype=np.int64)
     totals = np.empty(c.groups + 1, dtype=np.int64)
@@ -166,7 +175,7 @@ def learn_batch(  # type: ignore[no-untyped-def]
     count = np.empty(2, dtype=np.int64)
     one = np.int64(1) << c.activity_frac
     for b in range(obs.shape[0]):
-        feed_forward(c, weight, bias, obs[b], potential, q, fresh, count)
+        feed_forward(c, weight, bias, obs[b], driven[b], potential, q, fresh, count)
         passes = settle(
             c, weight, potential, q, fresh, terms, totals, c.groups + 1, c.iterations, rule != RULE_PUBLISHED, count
         )
@@ -211,7 +220,10 @@ def learn_batch(  # type: ignore[no-untyped-def]
             moved,
             rank,
             both,
+            changes.shape[1] > 0,
         )
+        for j in range(changes.shape[1]):
+            changes[b, j] = change[j]
     if not both:
         mirror(acc, c.neurons)
 

@@ -63,7 +63,20 @@ def learn_spikes(  # type: ignore[no-untyped-def]
             if rule != RULE_CONTRASTIVE and step >= c.steps - c.window:
                 surprise(c, action[b], phase, change)
                 words += accumulate_sample(
-                    c_step, acc, acc_bias, obs[b], modulator[b], 1, trace, trace, trace, change, moved, rank, both
+                    c_step,
+                    acc,
+                    acc_bias,
+                    obs[b],
+                    modulator[b],
+                    1,
+                    trace,
+                    trace,
+                    trace,
+                    change,
+                    moved,
+                    rank,
+                    both,
+                    False,
                 )
             enter(c, weight, potential, step, c.groups + 1, phase)
             if step < c.steps - 1:
@@ -76,7 +89,7 @@ def learn_spikes(  # type: ignore[no-untyped-def]
             for j in range(c.neurons):
                 change[j] = trace[j] - free[j]
             words = accumulate_sample(
-                c, acc, acc_bias, obs[b], modulator[b], 2, free, trace, trace, change, moved, rank, both
+                c, acc, acc_bias, obs[b], modulator[b], 2, free, trace, trace, change, moved, rank, both, False
             )
         events_out[b] = phase.counted[0]
         infer_words_out[b] = phase.counted[1]

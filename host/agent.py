@@ -25,6 +25,13 @@ def initial_parameters(config: DeviceConfig, learning: Learning, seed: int) -> P
     return random_start(config, nonce, learning.init_recurrent, learning.init_obs)
 
 
+def update_of(learning: Learning, batch: int) -> Update:
+    """The update that settings ask for."""
+    return Update(
+        learning.optimiser, learning.rate, learning.obs_rate, batch, decay=learning.decay, floor=learning.floor
+    )
+
+
 class Agent:
     """Policy and learning of one device.
 
@@ -119,7 +126,7 @@ class Agent:
             form = modulators.ppo if learning.modulator == "plain" else modulators.ppo_authors
             modulator = form(policy, action, old_probability, advantage, clip, learning.entropy, self._floor)
         self.backend.learn(obs, winners, np.clip(modulator, *self._limits), learning.rule, nonce)
-        self.backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, len(obs)))
+        self.backend.apply(update_of(learning, len(obs)))
         return policy
 
     def state(self) -> dict[str, NDArray[Any]]:

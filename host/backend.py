@@ -70,6 +70,8 @@ class Update:
         ``adam`` in the float reference.
     rate: learning rate of the recurrent weights and biases; a power of two on devices.
     obs_rate: learning rate of the observation rows.
+    decay, floor: of the second moment of ``rmsprop`` on devices: it follows with weight 2**-decay and is at least
+        2**-floor. The float reference has its own.
     batch: samples that were accumulated; the gradient is their mean (devices divide by the nearest power of
         two: 100 samples count as 128).
     """
@@ -78,6 +80,8 @@ class Update:
     rate: float
     obs_rate: float
     batch: int
+    decay: int = 7
+    floor: int = 20
 
 
 class Backend(Protocol):

@@ -31,8 +31,19 @@ NETS = {
 NETS |= {f"{net}-spike": config.replace(**SPIKES) for net, config in NETS.items()}
 # As many steps as the authors take; their window of 40 is no power of two.
 NETS["pendulum-spike-42"] = NETS["pendulum-spike"].replace(steps=42, window=32)
+NETS["doom"] = DeviceConfig(
+    inputs=4800,
+    groups=20,
+    group_size=10,
+    actions=5,
+    removed="hhsa",
+    weight_frac=13,
+    acc_frac=18,
+    moment_bits=28,
+    moment_frac=28,
+)
 
-DENSITY = {"pendulum": 1.0, "mnist": 0.19}
+DENSITY = {"pendulum": 1.0, "mnist": 0.19, "doom": 1.0}
 """Share of observations that are not zero (MNIST's own figure)."""
 
 BACKENDS = ("float", "golden")

@@ -115,7 +115,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     play = command("play", "play a trained run without learning")
-    play.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    play.add_argument("run", type=Path, metavar="RUN", help="run folder, agent file of svpg pack, or a task")
+    play.add_argument("--pretrained", action="store_true", help="the agent of that task that comes with the project")
     play.add_argument("--backend", help="device (default: the one it was trained on)")
     _add_port(play)
     play.add_argument("--episodes", type=_positive, default=10, help="default: 10; classification has one")
@@ -144,6 +145,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="another device than the one it was trained on",
     )
 
+    pack = command("pack", "put a trained agent into one small file")
+    pack.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    pack.add_argument("--out", type=Path, required=True, metavar="FILE", help="such as agent.npz")
+
     infer = command("infer", "decide stored observations")
     infer.add_argument("--params", type=Path, required=True, metavar="P.npz", help="parameter file")
     infer.add_argument("--obs", type=Path, required=True, metavar="X.npz", help="obs (B, S); q0 (B, N) on float")
@@ -165,10 +170,18 @@ def build_parser() -> argparse.ArgumentParser:
     infer.add_argument("--out", type=Path, required=True, metavar="Y.npz", help="q, winners, action_prob, iterations")
 
     lockstep = command("lockstep", "run golden and the RTL side by side; stop at the first differing bit with a report")
-    lockstep.add_argument("target", nargs="?", metavar="RUN|TASK", help="run folder, or a task with random weights")
+    lockstep.add_argument(
+        "target", nargs="?", metavar="RUN|TASK", help="run folder, agent file, or a task with random weights"
+    )
+    lockstep.add_argument(
+        "--pretrained", action="store_true", help="the agent of that task that comes with the project"
+    )
     lockstep.add_argument("--backend", choices=("rtl", "board"), default="rtl", help="beside golden (default: rtl)")
     _add_port(lockstep)
     lockstep.add_argument("--decisions", type=_positive, help="default: 10000; classification: the test split")
+    lockstep.add_argument(
+        "--together", type=_positive, metavar="N", help="episodes that are played at a time (default: 64)"
+    )
     lockstep.add_argument("--learn", action="store_true", help="train on both, compare counters and all memories too")
     lockstep.add_argument("--samples", type=_positive, help="with --learn: at least so many (default: 20000)")
     lockstep.add_argument("--policy", choices=policies, default="sample", help="default: sample")
@@ -215,9 +228,9 @@ def build_parser() -> argparse.ArgumentParser:
     study = command("study", "regenerate a table and picture of docs/results")
     study.add_argument(
         "name",
-        choices=("rules", "widths", "control", "spikes", "robots"),
+        choices=("rules", "widths", "control", "spikes", "doom", "robots"),
         metavar="NAME",
-        help="rules, widths, control, spikes or robots",
+        help="rules, widths, control, spikes, doom or robots",
     )
     study.add_argument("--seeds", type=_positive, help="runs per case (default: the study's)")
     study.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")

@@ -29,12 +29,14 @@ class Played:
     decisions: decisions in all.
     seconds: time spent in the device's decisions.
     cycles: mean clock cycles per decision where the backend counts them.
+    finals: ``info`` of the last step of every episode.
     """
 
     returns: Array
     decisions: int
     seconds: float
     cycles: float | None
+    finals: list[dict[str, Any]]
 
 
 class Validation:
@@ -101,6 +103,7 @@ def play(
     returns = np.zeros(episodes)
     decisions, seconds = 0, 0.0
     cycles: list[int] = []
+    finals: list[dict[str, Any]] = []
     # Decisions are pure; the first one of a process may have to load compiled code and is not timed.
     agent.decide(np.zeros((1, agent.config.inputs)), Purpose.PLAY, 0, policy)
     for episode in range(episodes):
@@ -116,7 +119,8 @@ def play(
             decisions += 1
             if "cycles" in decision.counters:
                 cycles.append(int(decision.counters["cycles"][0]))
-            obs, reward, terminated, truncated, _ = env.step(int(decision.winners[0, -1]))
+            obs, reward, terminated, truncated, final = env.step(int(decision.winners[0, -1]))
             returns[episode] += float(reward)
             ended = terminated or truncated
-    return Played(returns, decisions, seconds, float(np.mean(cycles)) if cycles else None)
+        finals.append(final)
+    return Played(returns, decisions, seconds, float(np.mean(cycles)) if cycles else None, finals)

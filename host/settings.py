@@ -83,6 +83,8 @@ class Learning(_Section):
     rate: learning rate of recurrent weights and biases.
     obs_rate: learning rate of the observation weights.
     entropy: weight of the entropy term.
+    decay: of the device's ``rmsprop``: second moments follow with weight 2**-decay.
+    floor: of the same: they count as at least 2**-floor.
     init_recurrent: standard deviation of the random start of recurrent weights, nats.
     init_obs: the same of observation weights, nats.
     """
@@ -93,6 +95,8 @@ class Learning(_Section):
     rate: float = _real(2.0**-10, above=0.0)
     obs_rate: float = _real(2.0**-10, above=0.0)
     entropy: float = _real(0.02, 0.0)
+    decay: int = _integer(7, 0, 15)
+    floor: int = _integer(20, 0, 32)
     init_recurrent: float = _real(0.1, 0.0)
     init_obs: float = _real(0.01, 0.0)
 
@@ -318,14 +322,18 @@ class RunConfig:
         """``rate`` or ``spike``."""
         return self.settings.network.mode
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the TOML file."""
+    def text(self) -> str:
+        """The run as TOML."""
         table = {
             "format": RUN_FORMAT,
             **{name: getattr(self, name) for name in ("task", "backend", "algorithm", "seed")},
             **self.settings.to_dict(),
         }
-        write_atomically(path, lambda stream: tomli_w.dump(table, stream))
+        return tomli_w.dumps(table)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the TOML file."""
+        write_atomically(path, lambda stream: stream.write(self.text().encode()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RunConfig:
@@ -337,11 +345,24 @@ class RunConfig:
         """
         path = Path(path)
         try:
-            with open(path, "rb") as stream:
-                data = tomllib.load(stream)
+            text = path.read_text(encoding="utf-8")
         except FileNotFoundError as error:
             raise SvpgError(f"{path}: no such file; {path.parent} is not a run folder") from error
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError) as error:
+            raise SvpgError(f"{path}: not a readable settings file ({error}); restore it") from error
+        return cls.parse(text, path)
+
+    @classmethod
+    def parse(cls, text: str, path: Path) -> RunConfig:
+        """The inverse of :meth:`text`; ``path`` is where it comes from.
+
+        Raises
+        ------
+        SvpgError: not TOML, of another version, or with unknown, missing or wrong keys.
+        """
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
             raise SvpgError(f"{path}: not a readable settings file ({error}); restore it") from error
         version = data.pop("format", None)
         if version != RUN_FORMAT:

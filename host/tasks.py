@@ -171,13 +171,26 @@ def _mnist(backend: str, algorithm: str) -> Settings:
 def _doom(backend: str, algorithm: str) -> Settings:
     real = backend == "float"
     return Settings(
-        network=DeviceConfig(inputs=4800, groups=20, group_size=10, actions=5, removed="hhsa"),
+        # Gradients of single pixels are small (docs/learning.md, "Widths for thousands of inputs").
+        network=DeviceConfig(
+            inputs=4800,
+            groups=20,
+            group_size=10,
+            actions=5,
+            removed="hhsa",
+            weight_frac=13,
+            acc_frac=18,
+            moment_bits=28,
+            moment_frac=28,
+        ),
         learning=Learning(
             rule="contrastive",
             optimiser="adam" if real else "rmsprop",
-            rate=FLOAT_RATE if real else DEVICE_RATE,
-            obs_rate=3e-4 if real else DEVICE_RATE / 4,
-            entropy=0.02,
+            rate=FLOAT_RATE if real else 2.0**-9,
+            obs_rate=3e-4 if real else 2.0**-11,
+            entropy=0.01,
+            decay=4,
+            floor=26,
             init_recurrent=0.1,
             init_obs=0.15,
         ),
@@ -196,7 +209,7 @@ def _doom(backend: str, algorithm: str) -> Settings:
         critic=Critic(hidden=128),
         centring=Centring(frames=1000),
         training=Training(
-            episodes=160, validate_every=20, validation_episodes=5, checkpoint_every=40, threshold=800.0, hold=2
+            episodes=180, validate_every=20, validation_episodes=6, checkpoint_every=40, threshold=800.0, hold=0
         ),
     )
 
@@ -265,6 +278,18 @@ TASKS = {
             actions=5,
             defaults=_doom,
             environment="svpg/DoomHealthGathering-v0",
+            options=("steps", "mirror", "blank"),
+            apart=True,
+            measures=("medkits",),
+        ),
+        Task(
+            "doom-health-gathering-supreme",
+            "the same in a maze with poison (ViZDoom)",
+            inputs=4800,
+            actions=5,
+            defaults=_doom,
+            environment="svpg/DoomHealthGathering-v0",
+            arguments={"scenario": "health_gathering_supreme"},
             options=("steps", "mirror", "blank"),
             apart=True,
             measures=("medkits",),

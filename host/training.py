@@ -16,8 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from golden.errors import SvpgError
-from host.agent import Agent, initial_parameters
-from host.backend import Backend, Port, Update
+from host.agent import Agent, initial_parameters, update_of
+from host.backend import Backend, Port
 from host.backends.registry import check_backend, make_backend
 from host.centring import measured
 from host.classify import OneStep, accuracy, load_split
@@ -123,7 +123,7 @@ class Trainer:
             backend = make_backend(config.backend, network, (learning.rule, learning.optimiser), port)
             self._closing.callback(backend.close)
         # On empty accumulators an update changes nothing but refuses rates that the backend cannot apply.
-        backend.apply(Update(learning.optimiser, learning.rate, learning.obs_rate, batch=1))
+        backend.apply(update_of(learning, batch=1))
         self.agent = Agent(backend, learning, config.seed)
         parameters = initial_parameters(network, settings.learning, config.seed)
         if settings.centring.frames:
@@ -131,7 +131,7 @@ class Trainer:
             parameters = dataclasses.replace(parameters, obs_mean=mean, obs_scale=scale)
         self.agent.load(parameters)
         self.progress = Progress()
-        self._learner, self._validate = self._control(task) if task.environment else self._classification()
+        self._learner, self.validate = self._control(task) if task.environment else self._classification()
         self._closing.callback(self._learner.close)
 
     def _control(self, task: Task) -> tuple[Learner, Callable[[], float]]:
@@ -209,7 +209,7 @@ class Trainer:
         last = progress.episodes >= training.episodes and progress.best == -np.inf
         if not (last or _crossed(before, progress.episodes, training.validate_every)):
             return None
-        mean = self._validate()
+        mean = self.validate()
         if progress.record(mean, training.threshold):
             self.agent.read().save(folder.best_file)
         return mean

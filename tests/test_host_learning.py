@@ -220,7 +220,7 @@ def test_smoothing_keeps_a_constant_and_averages_a_step() -> None:
 
 
 def test_unknown_names_say_what_there_is() -> None:
-    with pytest.raises(SvpgError, match="choose one of inverted-pendulum, cartpole, mnist"):
+    with pytest.raises(SvpgError, match="choose one of inverted-pendulum, cartpole, doom"):
         get_task("chess")
     with pytest.raises(SvpgError, match="choose one of float, golden"):
         make_backend("gpu", CONFIG)

@@ -10,7 +10,7 @@ echo 'torch==2.13.0' >"$work/constraints.txt"
 
 .venv/bin/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --no-annotate --no-header \
   --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
-  --extra test --extra robots --constraint "$work/constraints.txt" --output-file "$work/lock.txt" pyproject.toml
+  --extra test --constraint "$work/constraints.txt" --output-file "$work/lock.txt" pyproject.toml
 
 {
   cat <<'HEADER'

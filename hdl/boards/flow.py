@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sysconfig
 import time
@@ -125,11 +127,14 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
             env={**os.environ, **variables, **{name: os.environ[name] for name in TOOLS if name in os.environ}},
             stdout=log,
             stderr=subprocess.STDOUT,
+            # With the shell its tools end: an hour of routing should not go on for nobody.
+            start_new_session=True,
         )
         try:
             _follow(tools, folder, progress)
         finally:
-            tools.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(tools.pid, signal.SIGKILL)
             tools.wait()
     text = (folder / f"{NAME}.tim").read_text() if (folder / f"{NAME}.tim").is_file() else ""
     used = _used(board, text)

@@ -179,6 +179,8 @@ def apply_arguments(update: Update) -> Apply:
         mean_shift=round(math.log2(update.batch)),
         rate=_exponent("rate", update.rate),
         obs_rate=_exponent("obs_rate", update.obs_rate),
+        decay=update.decay,
+        floor=update.floor,
     )
 
 

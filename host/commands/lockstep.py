@@ -20,7 +20,7 @@ from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.commands.subject import Subject, get_subject
 from host.hardware import Hardware, on_board, simulated
 from host.learning_lockstep import check_learns, compare_learning, learning_options
-from host.lockstep import compare
+from host.lockstep import BATCH, compare
 from host.run import RunFolder
 from host.settings import RunConfig, in_mode
 from host.tasks import default_algorithm
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> Report:
     if arguments.samples is not None:
         raise SvpgError("--samples counts what is learned; give it with --learn, or --decisions without")
     assignments = in_mode(arguments.mode, arguments.assignments)
-    subject = get_subject(arguments.target, assignments, arguments.multipliers, arguments.seed)
+    subject = get_subject(arguments.target, assignments, arguments.multipliers, arguments.seed, arguments.pretrained)
     with _beside(subject.config, subject.options, port) as hardware:
         return _decisions(subject, hardware, arguments)
 
@@ -76,6 +76,7 @@ def _decisions(subject: Subject, hardware: Hardware, arguments: argparse.Namespa
         arguments.policy,
         arguments.seed,
         subject.settings.classify.source,
+        arguments.together or BATCH,
     )
     data: dict[str, Any] = {
         "task": subject.task.name,
@@ -97,6 +98,8 @@ def _learn(arguments: argparse.Namespace, port: Port | None) -> Report:
     """``--learn``: golden and the RTL learn the same, or a report says where they do not."""
     if arguments.decisions is not None:
         raise SvpgError("--decisions counts what is played; with --learn give --samples")
+    if arguments.together is not None:
+        raise SvpgError("--together is of episodes that are played; leave it out with --learn")
     target = arguments.target
     assignments = in_mode(arguments.mode, arguments.assignments)
     subject = get_subject(target, assignments, arguments.multipliers, arguments.seed)

@@ -15,7 +15,7 @@ from host.agent import Agent
 from host.backends.registry import check_backend, make_backend
 from host.commands.port import port_of
 from host.commands.report import Report, check_seed, check_writable, two_columns
-from host.run import RunFolder
+from host.packed import trained
 from host.seeds import Purpose, environment_seed
 from host.settings import RunConfig, in_mode
 from host.tasks import Task, get_task
@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 def run(arguments: argparse.Namespace) -> Report:
     """``svpg play``: episodes without learning, or the whole test split."""
     check_seed(arguments.seed)
-    folder, config = RunFolder.open(arguments.run)
+    config, parameters = trained(arguments.run, arguments.pretrained)
     task = get_task(config.task)
     backend = arguments.backend or config.backend
     if not all(text.startswith("network.") for text in arguments.assignments):
@@ -41,8 +41,7 @@ def run(arguments: argparse.Namespace) -> Report:
         check_writable(arguments.raster)
     elif arguments.raster_group is not None:
         raise SvpgError("--raster-group chooses what --raster FILE draws; give it with that")
-    parameters = folder.parameters()
-    task.check(parameters, str(folder.path))
+    task.check(parameters, str(arguments.run))
     if arguments.gif is not None:
         check_writable(arguments.gif)
     variation = task.variation(arguments.environment)
@@ -96,6 +95,7 @@ def _control(
         "episodes": arguments.episodes,
         "mean_return": float(played.returns.mean()),
         "std_return": float(played.returns.std()),
+        **{f"mean_{name}": float(np.mean([final[name] for final in played.finals])) for name in task.measures},
         "decisions": played.decisions,
         "decisions_per_s": round(played.decisions / played.seconds, 1),
     }

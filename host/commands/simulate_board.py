@@ -47,16 +47,20 @@ def run(arguments: argparse.Namespace) -> Report:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """A request to end is as an interrupt from the keyboard, so that nothing is left behind."""
+    """Any request to end is an interrupt from the keyboard, so that nothing is left behind.
+
+    That of the keyboard too: shells let what they start in the background ignore it.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from golden.errors import SvpgError
 from golden.parameters import Parameters
 from hdl.options import CoreOptions
 from host.agent import initial_parameters
-from host.run import RunFolder
+from host.packed import trained
 from host.settings import Settings, override_sections
 from host.tasks import TASKS, Task, default_algorithm, get_task
 
@@ -44,25 +44,28 @@ class Subject:
         return self.settings.network
 
 
-def get_subject(target: str, assignments: Sequence[str], multipliers: int | None = None, seed: int = 0) -> Subject:
+def get_subject(
+    target: str, assignments: Sequence[str], multipliers: int | None = None, seed: int = 0, pretrained: bool = False
+) -> Subject:
     """The subject of ``RUN|TASK`` and ``--set`` of ``network.KEY`` and ``core.KEY``.
 
     Parameters
     ----------
     multipliers: take the fastest build within so many, before ``core.KEY`` counts.
     seed: of the random start of a task that has no run.
+    pretrained: ``target`` is a task whose agent comes with the project.
 
     Raises
     ------
     SvpgError: neither a run folder nor a task, or settings that do not fit.
     """
-    if target in TASKS and not Path(target).is_dir():
+    if target in TASKS and not pretrained and not Path(target).is_dir():
         task = get_task(target)
         network_alone = [assignment for assignment in assignments if assignment.startswith("network.")]
         settings, parameters = task.settings("golden", default_algorithm(task), network_alone), None
-    elif Path(target).is_dir():
-        folder, run = RunFolder.open(target)
-        task, settings, parameters = get_task(run.task), run.settings, folder.parameters()
+    elif pretrained or Path(target).exists():
+        run, parameters = trained(Path(target), pretrained)
+        task, settings = get_task(run.task), run.settings
         task.check(parameters, target)
     else:
         raise SvpgError(f"{target}: neither a run folder nor a task; the tasks are {', '.join(TASKS)}")

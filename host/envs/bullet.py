@@ -37,7 +37,7 @@ def engine() -> Any:
     except ImportError as error:
         raise SvpgError(
             f"PyBullet cannot be used ({error}); use CPython 3.11, the newest with a wheel of it, and: "
-            "pip install 'svpg[robots]'"
+            "pip install pybullet"
         ) from error
     return pybullet
 

@@ -179,5 +179,5 @@ def _engine() -> Any:
     try:
         import vizdoom
     except ImportError as error:
-        raise SvpgError(f"ViZDoom cannot be used ({error}); install it: pip install 'svpg[vizdoom]'") from error
+        raise SvpgError(f"ViZDoom cannot be used ({error}); install it: pip install vizdoom") from error
     return vizdoom

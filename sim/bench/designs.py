@@ -24,7 +24,7 @@ class AllPorts(wiring.Component):
 
     Parameters
     ----------
-    component: its members are ports and streams.
+    component: its members; interfaces that are no streams stay as they are.
     """
 
     def __init__(self, component: wiring.Component) -> None:
@@ -32,7 +32,7 @@ class AllPorts(wiring.Component):
         super().__init__(
             {
                 name: member
-                if member.is_port
+                if member.is_port or "payload" not in member.signature.members
                 else member.flow(stream.Signature(member.signature.members["payload"].shape))
                 for name, member in component.signature.members.items()
             }
@@ -43,6 +43,9 @@ class AllPorts(wiring.Component):
         m.submodules.component = self.component
         for name, member in self.component.signature.members.items():
             inner, outer = getattr(self.component, name), getattr(self, name)
+            if not member.is_port and "payload" not in member.signature.members:
+                connect(m, inner, flipped(outer))
+                continue
             if member.is_port:
                 pairs = [(inner, outer, member.flow)]
             else:

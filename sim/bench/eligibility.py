@@ -178,6 +178,7 @@ class Model:
             np.empty(n, dtype=np.int64),
             np.empty(CONFIG.groups + 2, dtype=np.int64),
             True,
+            False,
         )
         before = len(self.done)
         words += self.done[-1][1] if sample.more else 0

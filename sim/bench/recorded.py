@@ -41,7 +41,15 @@ def golden_start(config: DeviceConfig, obs: Ints) -> tuple[Events, Ints]:
     q = empty(config)
     with recorded_events() as events:
         kernels.feed_forward.py_func(
-            kernels.constants(config), None, empty(config), obs, empty(config), q, empty(config), np.zeros(2, np.int64)
+            kernels.constants(config),
+            None,
+            empty(config),
+            obs,
+            empty(config)[:0],
+            empty(config),
+            q,
+            empty(config),
+            np.zeros(2, np.int64),
         )
     return events, q
 

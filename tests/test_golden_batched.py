@@ -1,0 +1,72 @@
+"""Observations of a whole batch give the bits of one event after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden import batched
+from golden.config import DeviceConfig
+from golden.device import Device
+
+LARGE = DeviceConfig(inputs=600, groups=4, group_size=5, actions=3)
+BATCH = 24
+
+TIGHT = {"acc_bits": 20, "acc_frac": 14}
+"""Accumulators that saturate."""
+
+
+def device(config: DeviceConfig) -> Device:
+    """A device with any parameters, and accumulators near their ends."""
+    rng = np.random.default_rng(1)
+    made = Device(config)
+    weight = rng.integers(-400, 400, (config.sources, config.neurons))
+    weight[: config.neurons] = np.triu(weight[: config.neurons], 1) + np.triu(weight[: config.neurons], 1).T
+    made.load("weight", weight * config.mask)
+    made.load("bias", rng.integers(-400, 400, config.neurons))
+    acc = rng.integers(config.accumulator.low, config.accumulator.high, weight.shape, endpoint=True)
+    acc[: config.neurons] = np.triu(acc[: config.neurons], 1) + np.triu(acc[: config.neurons], 1).T
+    made.load("acc", acc * config.mask)
+    return made
+
+
+def course(config: DeviceConfig, rule: str) -> dict[str, Any]:
+    """Decisions, samples and what they leave."""
+    rng = np.random.default_rng(2)
+    obs = rng.integers(config.obs.low, config.obs.high, (BATCH, config.inputs), endpoint=True)
+    obs[rng.random(obs.shape) < 0.3] = 0
+    made, nonce = device(config), np.arange(BATCH, dtype=np.uint64)
+    decided = made.infer(obs, nonce)
+    learned = made.learn(obs, decided.winners, rng.integers(-500, 500, BATCH), rule)
+    return vars(decided) | {f"learn_{key}": value for key, value in vars(learned).items()} | {"acc": made.acc}
+
+
+@pytest.mark.parametrize("rule", ["published", "conditional", "contrastive"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"removed": "sa"}, {"removed": "sh"}, {"removed": "hhsa", "start": "uniform"}, {"acc_frac": 22}, TIGHT],
+)
+def test_both_ways_give_the_same_bits(rule: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = LARGE.replace(**changes)
+    assert batched.pays(config, BATCH)
+    together = course(config, rule)
+    monkeypatch.setattr(batched, "pays", lambda config, batch: False)
+    alone = course(config, rule)
+    assert together.keys() == alone.keys()
+    for name, values in alone.items():
+        assert np.array_equal(values, together[name]), name
+
+
+def test_accumulators_saturate_on_the_way() -> None:
+    config = LARGE.replace(**TIGHT)
+    before, after = device(config).acc, course(config, "contrastive")["acc"]
+    for end in (config.accumulator.low, config.accumulator.high):
+        assert (after == end).sum() > (before == end).sum()
+
+
+def test_small_devices_and_batches_go_event_by_event() -> None:
+    assert not batched.pays(LARGE.replace(inputs=100), BATCH)
+    assert not batched.pays(LARGE, 1)
+    assert not batched.pays(LARGE.replace(mode="spike"), BATCH)
