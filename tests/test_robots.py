@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 import sys
 import warnings
@@ -18,12 +17,15 @@ from gymnasium.utils.env_checker import check_env
 import host.envs  # noqa: F401  (registers svpg/*)
 from golden.errors import SvpgError
 from hdl.options import CoreOptions
-from host.agent import initial_parameters
-from host.centring import measured
+from host.agent import Agent
+from host.backends.registry import make_backend
 from host.evaluation import Validation
+from host.evaluation import play as play_greedily
 from host.fleet import Fleet
 from host.hardware import simulated
 from host.lockstep import compare
+from host.packed import shipped, unpack
+from host.study.robot_trials import trials
 from host.tasks import get_task
 
 pytest.importorskip("pybullet", reason="PyBullet has wheels for CPython 3.11 and older only")
@@ -370,21 +372,32 @@ def test_random_policy_finds_the_target_in_fewer_than_a_fifth_of_the_episodes() 
     assert np.mean(found) < 0.2
 
 
-# --- hardware ------------------------------------------------------------------------------------------
+# --- shipped agents, and hardware ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_shipped_agents_find_the_way_from_starts_that_training_has_not_seen(name: str) -> None:
+    config, parameters = unpack(shipped(get_task(name)))
+    agent = Agent(make_backend("golden", config.settings.network), seed=1)
+    agent.load(parameters)
+    fresh = {"robot-arm": 2, "robot-navigation": 1}[name]
+    result = trials(agent, get_task(name), 12, 7, split=fresh)
+    assert result.success >= 10 / 12 and 1 <= result.ratio <= 1.3
+    assert trials(agent, get_task(name), 12, 7, split=fresh, blank=1).success <= 1 / 12
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "steps"), [("robot-arm", 60), ("robot-navigation", 200)])
-def test_hardware_decides_a_whole_episode_with_golden_s_bits(name: str, steps: int) -> None:
+@pytest.mark.parametrize("name", TASKS)
+def test_hardware_decides_whole_episodes_with_golden_s_bits(name: str) -> None:
     task = get_task(name)
-    settings = task.defaults("golden", "ppo")
-    mean, scale = measured(task, settings.centring, 3)
-    start = initial_parameters(settings.network, settings.learning, 3)
-    # Larger weights than at the start, so that activities differ and settle slowly.
-    parameters = dataclasses.replace(
-        start, weight=4 * start.weight, bias=4 * start.bias, obs_mean=mean, obs_scale=scale
-    )
-    with contextlib.closing(simulated(settings.network, CoreOptions.usual(settings.network))) as hardware:
-        compared = compare(task, parameters, hardware, steps, seed=3, episodes=1)
-    assert compared.decisions == steps and compared.mismatches == 0
+    config, parameters = unpack(shipped(task))
+    network = config.settings.network
+    agent = Agent(make_backend("golden", network), seed=1)
+    agent.load(parameters)
+    # The same episode, for its length; short ones are followed by more.
+    with contextlib.closing(task.make()) as env:
+        decisions = max(play_greedily(agent, env, 1, 3).decisions, 50)
+    with contextlib.closing(simulated(network, CoreOptions.usual(network))) as hardware:
+        compared = compare(task, parameters, hardware, decisions, "greedy", seed=3, episodes=1)
+    assert compared.decisions == decisions and compared.mismatches == 0
     assert compared.cycles > task.inputs
