@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from golden.errors import SvpgError
+from host.seeds import Purpose
 from host.study.runner import Case, Finished
 from host.tasks import get_task
 
 pytest.importorskip("pybullet", reason="PyBullet has wheels for CPython 3.11 and older only")
 
 from host.study import robot_training, robots
+from host.study.robot_shipped import shipped_case
 from host.study.robot_training import MLP, train_case, trained
-from host.study.robot_trials import trials
+from host.study.robot_trials import Chance, trials
 
 SMALL = [
     "network.groups=2",
@@ -45,6 +47,12 @@ class Constant:
 def test_oracle_takes_as_many_steps_as_are_enough() -> None:
     result = trials(None, get_task("robot-arm"), 6, 1, split=2)
     assert (result.success, result.score, result.ratio) == (1.0, 1.0, 1.0) and result.steps == result.shortest > 3
+
+
+def test_chance_takes_all_actions_alike() -> None:
+    decision = Chance(5, 1).decide(np.zeros((5000, 3)), Purpose.PLAY, 0, "greedy")
+    assert np.abs(np.bincount(decision.action, minlength=5) - 1000).max() < 120
+    assert decision.action_prob.shape == (5000, 5) and (decision.action_prob == 0.2).all()
 
 
 def test_a_policy_that_never_arrives_has_no_steps() -> None:
@@ -121,15 +129,19 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     for run, case in zip(runs, wanted(tmp_path, 2), strict=True):
         object.__setattr__(run, "case", case)
     runs.append(finished(f"robot-arm|MLP, backpropagation|{MLP}", 1, 0.0, zeroed=False))
-    monkeypatch.setattr(robots, "run_cases", lambda *_: runs)
+    played = {"success": 0.95, "steps": 7.0, "ratio": 1.07}
+    ready = {"trials": played, "decisions": 200, "mismatches": 0, "cycles": 13553.03, "lanes": 64}
+    shown = [Finished(Case("robot-arm", shipped_case), ready)]
+    monkeypatch.setattr(robots, "run_cases", lambda cases, *_: runs if len(cases) > 2 else shown)
     monkeypatch.setattr(robots, "_film", lambda *_: None)
-    monkeypatch.setattr(robots, "_oracles", lambda: "oracles here")
+    monkeypatch.setattr(robots, "_bounds", lambda: "bounds here")
     table = robots.run(tmp_path, tmp_path / "robots.jsonl", 2, False, 1)
     assert "| robot-arm | contrastive | golden | 92 %, 94 % | 8.0 | 1.10, 1.10 | 6000 |" in table
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | 4000 |" in table
     text = (tmp_path / "robots.md").read_text()
     # Two seeds of two of golden's are there; the study wants one of all others.
     assert "golden: 1" in text and "robot-arm, contrastive, golden" not in text.split("have not been run")[1]
-    assert "oracles here" in text and "| robot-arm | contrastive | golden | 93 % | 25 % | 25 % | 25 % |" in text
+    assert "| robot-arm | 95 % | 7.0 | 1.07 | 200 | 0 | 13,553 |" in text
+    assert "bounds here" in text and "| robot-arm | contrastive | golden | 93 % | 25 % | 25 % | 25 % |" in text
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | 25 % | 25 % |" in text
     assert {path.name for path in tmp_path.glob("*.png")} == {"robot-arm.png", "robot-navigation.png"}

@@ -19,7 +19,7 @@ from host.fleet import Fleet
 from host.ppo import RolloutPpo
 from host.run import RunFolder
 from host.settings import RunConfig
-from host.study.robot_trials import Trials, trials
+from host.study.robot_trials import FRESH, Player, Trials, trials
 from host.tasks import Task, get_task
 from host.training import extended, train
 
@@ -32,11 +32,8 @@ TRIALS = 50
 TRIAL_SEED = 99
 """Of their starts: the same for every run."""
 
-FRESH = {"robot-arm": {"split": 2}, "robot-navigation": {"split": 1}}
-"""Arguments that make episodes no training has seen."""
 
-
-def try_out(agent: Agent | None, task: Task, **arguments: Any) -> Trials:
+def try_out(agent: Player | None, task: Task, **arguments: Any) -> Trials:
     """Fresh episodes of the task, with further arguments of its environment; an agent of ``None`` is the oracle."""
     return trials(agent, task, TRIALS, TRIAL_SEED, **FRESH[task.name], **arguments)
 

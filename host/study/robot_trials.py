@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from host.agent import Agent
+from host.backend import Decision
 from host.fleet import Fleet
 from host.seeds import Purpose, environment_seed
 from host.tasks import Task
+
+FRESH = {"robot-arm": {"split": 2}, "robot-navigation": {"split": 1}}
+"""Arguments that make episodes no training has seen."""
+
+
+class Player(Protocol):
+    """What decides: an :class:`host.agent.Agent`, or :class:`Chance`."""
+
+    def decide(self, obs: NDArray[np.float64], purpose: Purpose, first: int, policy: str) -> Decision:
+        """Decide a batch (B, S)."""
+
+
+class Chance:
+    """Actions by chance, all alike.
+
+    Parameters
+    ----------
+    actions: how many there are.
+    seed: of the generator.
+    """
+
+    def __init__(self, actions: int, seed: int) -> None:
+        self._actions, self._rng = actions, np.random.default_rng(seed)
+
+    def decide(self, obs: NDArray[np.float64], purpose: Purpose, first: int, policy: str) -> Decision:
+        """Decide a batch (B, S)."""
+        winners = self._rng.integers(self._actions, size=(len(obs), 1))
+        prob = np.full((len(obs), self._actions), 1 / self._actions)
+        return Decision(winners, prob, prob, np.zeros(len(obs), dtype=np.int64), {})
 
 
 @dataclass(frozen=True)
@@ -49,7 +79,7 @@ class Trials:
         }
 
 
-def trials(agent: Agent | None, task: Task, episodes: int, seed: int, **arguments: Any) -> Trials:
+def trials(agent: Player | None, task: Task, episodes: int, seed: int, **arguments: Any) -> Trials:
     """Greedy episodes, all stepped together.
 
     Parameters

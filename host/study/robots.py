@@ -13,7 +13,9 @@ from host.backends.registry import make_backend
 from host.evaluation import play
 from host.gif import Animation
 from host.run import RunFolder
-from host.study.robot_training import FRESH, MLP, TRIAL_SEED, TRIALS, train_case, try_out
+from host.study.robot_shipped import EPISODES, shipped_case
+from host.study.robot_training import MLP, TRIAL_SEED, TRIALS, train_case, try_out
+from host.study.robot_trials import FRESH, Chance
 from host.study.runner import Case, Finished, grouped, markdown_table, run_cases, write_report
 from host.tasks import Task, get_task
 
@@ -21,6 +23,9 @@ SEEDS = 5
 """Default number of seeds."""
 
 TASKS = ("robot-arm", "robot-navigation")
+FILMED = {"robot-arm": 6, "robot-navigation": 2}
+"""Episodes of a film."""
+
 PUBLISHED = ["learning.rule=published", "learning.init_recurrent=0", "learning.init_obs=0", "network.removed=none"]
 
 VARIANTS: list[tuple[str, str, list[str], int]] = [
@@ -56,13 +61,20 @@ def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
     folder = journal.parent / journal.stem
     wanted = cases(seeds, 40 if quick else None, folder)
     finished = run_cases(wanted, journal, workers)
-    table, oracles = _table(finished), _oracles()
+    ready = run_cases(
+        [Case(name, shipped_case, {"task": name, "decisions": 20 if quick else 200}) for name in TASKS],
+        journal,
+        workers,
+    )
+    table, bounds = _table(finished), _bounds()
     for name in TASKS:
         if not any(item.case.name == f"{name}|contrastive|golden" for item in finished):
             raise SvpgError(f"{journal}: holds no finished run of {name} on golden; give --workers 1 to train")
         _plot(finished, name, out / f"{name}.png")
         _film(finished, get_task(name), out / f"{name}.gif")
-    write_report(out / "robots.md", _text(table, oracles, _looking(finished), _missing(wanted, finished)))
+    write_report(
+        out / "robots.md", _text(table, bounds, _looking(finished), _missing(wanted, finished), _shipped(ready))
+    )
     return table
 
 
@@ -79,7 +91,8 @@ def _film(finished: list[Finished], task: Task, path: Path) -> None:
         animation = Animation(env.metadata["render_fps"], every=1)
         agent = Agent(make_backend("golden", parameters.device), seed=TRIAL_SEED)
         agent.load(parameters)
-        play(agent, env, 1, TRIAL_SEED, on_frame=animation.add)
+        for seed in range(TRIAL_SEED, TRIAL_SEED + FILMED[task.name]):
+            play(agent, env, 1, seed, on_frame=animation.add)
     animation.save(path)
 
 
@@ -108,15 +121,32 @@ def _table(finished: list[Finished]) -> str:
     return markdown_table(header, rows)
 
 
-def _oracles() -> str:
-    return markdown_table(
-        ["task", "oracle's steps", "its success"],
+def _bounds() -> str:
+    rows = []
+    for name in TASKS:
+        task = get_task(name)
+        for title, player in (("oracle", None), ("chance", Chance(task.actions, TRIAL_SEED))):
+            result = try_out(player, task, blank=1)
+            steps = f"{result.steps:.1f}" if result.success else "–"
+            rows.append([name, title, _share(result.success), steps])
+    return markdown_table(["task", "player", "success", "steps"], rows)
+
+
+def _shipped(finished: list[Finished]) -> str:
+    rows = [
         [
-            [name, f"{result.steps:.1f}", _share(result.success)]
-            for name in TASKS
-            for result in [try_out(None, get_task(name), blank=1)]
-        ],
-    )
+            item.case.name,
+            _share(item.result["trials"]["success"]),
+            f"{item.result['trials']['steps']:.1f}",
+            f"{item.result['trials']['ratio']:.2f}",
+            f"{item.result['decisions']}",
+            f"{item.result['mismatches']}",
+            f"{item.result['cycles']:,.0f}",
+        ]
+        for item in finished
+    ]
+    header = ["task", f"success in {EPISODES}", "steps", "of oracle's", "decisions compared", "differing", "cycles"]
+    return markdown_table(header, rows)
 
 
 def _looking(finished: list[Finished]) -> str:
@@ -157,13 +187,13 @@ def _missing(wanted: list[Case], finished: list[Finished]) -> str:
     return f"Seeds that have not been run: {'; '.join(rows)}." if rows else "All seeds have been run."
 
 
-def _text(table: str, oracles: str, looking: str, missing: str) -> str:
+def _text(table: str, bounds: str, looking: str, missing: str, shipped: str) -> str:
     return f"""# Robot tasks from pixels
 
 Regenerate with `svpg study robots`. Both are counterparts on PyBullet of tasks of the paper, which used CoppeliaSim and
 AI2-THOR; docstrings of `host/envs/robot_arm.py` and `host/envs/robot_navigation.py` say what is the same. Networks of
-20 × 10 hidden neurons without S→A and H–H see 4,096 or 4,800 grey pixels, centred. Training ends when two
-validations in a row reach the task's threshold, or at its budget of episodes. *Score* is the shortest way over the
+20 × 10 hidden neurons without S→A and H–H see 4,096 or 4,800 grey pixels, centred. Training ends when
+validation holds the task's threshold, or at its budget of episodes. *Score* is the shortest way over the
 steps taken, 0 without success, mean of 50 greedy episodes from training starts; it chooses the parameters.
 
 After training, {TRIALS} greedy episodes from starts that no training has seen: cubes anywhere in the area (arm),
@@ -174,14 +204,27 @@ least possible in the same episodes, per seed; *trained*, median environment ste
 
 {missing}
 
-The same episodes, played by the oracle:
+The same episodes, played by an oracle that knows where everything is, and by chance:
 
-{oracles}
+{bounds}
 
 Whether the policy looks, and whether the hidden layer is in use: success with the observation→hidden weights set to
 zero, of a policy that sees nothing, and of one that sees left and right exchanged; means over seeds.
 
 {looking}
+
+## The agents that ship
+
+Golden's first seed, on {EPISODES} further fresh starts; and played one episode after the other on golden and the RTL
+(64 lanes), as `svpg lockstep robot-arm --pretrained --together 1 --decisions 200 --policy greedy` does. Cycles are
+per decision; nearly all are row words of pixels, four for each.
+
+{shipped}
+
+`svpg play robot-arm --pretrained --env split=2 --gif arm.gif` and
+`svpg play robot-navigation --pretrained --env split=1` play them.
+
+## Pictures
 
 ![arm](robot-arm.png)
 ![navigation](robot-navigation.png)
