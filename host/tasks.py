@@ -188,7 +188,7 @@ def _doom(backend: str, algorithm: str) -> Settings:
             optimiser="adam" if real else "rmsprop",
             rate=FLOAT_RATE if real else 2.0**-9,
             obs_rate=3e-4 if real else 2.0**-11,
-            entropy=0.01,
+            entropy=0.02 if real else 0.01,
             decay=4,
             floor=26,
             init_recurrent=0.1,
