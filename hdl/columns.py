@@ -9,11 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
 from hdl.layouts import column_bits, word_index
+from hdl.potentials import MOST_REGISTER_WORDS
 from hdl.traces import trace
-
-MOST_REGISTER_WORDS = 2
-"""Rows of so few words have their columns in registers: small memories of an FPGA are 16 words deep and would be
-nearly empty."""
 
 
 class Columns(wiring.Component):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -106,6 +106,7 @@ class EventEngine(wiring.Component):
         m = Module()
         config, lanes = self.config, self.config.lanes
         index = word_index(config)
+        beats = scan_beats(config, self.scan_lanes)
 
         # --- the span of an event's source --------------------------------------------------------------
         offered = self.events.payload
@@ -166,7 +167,7 @@ class EventEngine(wiring.Component):
         valid = [Signal(name=f"valid{i}") for i in range(stages)]
         target = [Signal(index, name=f"target{i}") for i in range(stages)]
         factor = [Signal(value.shape(), name=f"factor{i}") for i in range(stages - 1)]
-        replaces = [Signal(name=f"replaces{i}") for i in range(stages - 1)]
+        replaces = [Signal(name=f"replaces{i}") for i in range(stages)]
         m.d.sync += [
             valid[0].eq(issues),
             target[0].eq(word),
@@ -186,16 +187,21 @@ class EventEngine(wiring.Component):
             multipliers.use.eq(valid[-2]),
         ]
         m.submodules.potentials = potentials = Potentials(
-            config, product_bits=multipliers.products[0].shape().width, lanes=self.scan_lanes
+            config,
+            product_bits=multipliers.products[0].shape().width,
+            is_pair=any(beat.offset + beat.size > lanes for beat in beats),
         )
         opens = Signal()
         m.d.comb += [
-            # The biases replace all that was before.
-            potentials.clears.eq(valid[-2] & replaces[-1] & (target[-2] == 0)),
+            potentials.coming.eq(target[-2]),
             potentials.word.eq(target[-1]),
             potentials.enters.eq(valid[-1]),
+            potentials.replaces.eq(replaces[-1]),
             potentials.opens.eq(opens),
-            *(entered.eq(product) for entered, product in zip(potentials.products, multipliers.products, strict=True)),
+            *(
+                entering.eq(product)
+                for entering, product in zip(potentials.products, multipliers.products, strict=True)
+            ),
         ]
         if self.learns:
             connect(m, flipped(self.share), multipliers.share)
@@ -210,18 +216,28 @@ class EventEngine(wiring.Component):
         m.d.comb += opens.eq(Cat(*here, mark[-1]).any())
         m.d.sync += [later.eq(earlier & ~opens) for earlier, later in zip(marks, mark, strict=False)]
 
-        # --- scan: a table tells what each beat holds -----------------------------------------------------
-        beats = scan_beats(config, self.scan_lanes)
+        # --- scan: a table tells where each beat lies ------------------------------------------------------
         hidden_beats = sum(beat.word * lanes + beat.offset < config.hidden for beat in beats)
-        entry = data.StructLayout({"keep": self.scan_lanes, "last": 1})
+        offsets = sorted({beat.offset for beat in beats})
+        entry = data.StructLayout(
+            {"word": index, "offset": range(max(len(offsets), 2)), "keep": self.scan_lanes, "last": 1}
+        )
         m.submodules.places = places = Memory(
             shape=entry,
             depth=len(beats),
-            init=[{"keep": (1 << beat.size) - 1, "last": int(beat.last)} for beat in beats],
+            init=[
+                {
+                    "word": beat.word,
+                    "offset": offsets.index(beat.offset),
+                    "keep": (1 << beat.size) - 1,
+                    "last": int(beat.last),
+                }
+                for beat in beats
+            ],
         )
         look = places.read_port()
         number, stop = Signal(range(len(beats) + 1)), Signal(range(len(beats)))
-        # Stages: the table; its entry, which waits until the scan is open; the beat.
+        # Stages: the table; the words, which waits until the scan is open; the beat.
         opened, looks, found, found_final = Signal(), Signal(), Signal(), Signal()
         resolves, holds, holds_final, reads = Signal(), Signal(), Signal(), Signal()
         place = Signal(entry)
@@ -239,7 +255,6 @@ class EventEngine(wiring.Component):
             m.d.sync += [
                 scanning.eq(1),
                 opened.eq(0),
-                potentials.from_action.eq((offered.scan & Scan.HIDDEN) == 0),
                 number.eq(Mux(offered.scan & Scan.HIDDEN, 0, hidden_beats)),
                 stop.eq(Mux(offered.scan & Scan.ACTION, len(beats) - 1, hidden_beats - 1)),
             ]
@@ -250,7 +265,13 @@ class EventEngine(wiring.Component):
         with m.Elif(resolves):
             m.d.sync += found.eq(0)
 
-        m.d.comb += [potentials.takes.eq(reads), potentials.is_short.eq(place.last)]
+        # Columns of the word and, where a beat goes on into the next, of that.
+        m.d.comb += [potentials.looks.eq(resolves), potentials.look.eq(look.data.word)]
+        columns = [potentials.columns[lane] for lane in range(lanes)]
+        if potentials.is_pair:
+            columns += [potentials.following[lane] for lane in range(lanes)]
+        nothing = C(0, signed(config.potential_bits))
+        columns += [nothing] * (offsets[-1] + self.scan_lanes - len(columns))
         with m.If(resolves):
             m.d.sync += [holds.eq(1), holds_final.eq(found_final), place.eq(look.data)]
         with m.Elif(reads):
@@ -260,7 +281,10 @@ class EventEngine(wiring.Component):
                 out_valid.eq(1),
                 out.keep.eq(place.keep),
                 out.last.eq(place.last),
-                out.potential.eq(potentials.beat),
+                *(
+                    out.potential[lane].eq(Array(columns[offset + lane] for offset in offsets)[place.offset])
+                    for lane in range(self.scan_lanes)
+                ),
             ]
             with m.If(holds_final):
                 m.d.sync += scanning.eq(0)
