@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Array, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
 from hdl.layouts import column_bits, word_index
+from hdl.potentials import MOST_REGISTER_WORDS
 from hdl.traces import trace
 
 
@@ -86,16 +87,27 @@ class Columns(wiring.Component):
             m.d.sync += [number.eq(number + 1), self.changed_hidden.eq(0), self.changed_action.eq(0)]
             with m.If(number == config.row_words - 1):
                 m.d.sync += self.clearing.eq(0)
-        depth = max(config.row_words, 2)
         for table, value, out in (("activities", activity, self.activity), ("changes", change, self.change)):
             for i in range(config.lanes):
-                m.submodules[f"{table}{i}"] = memory = Memory(shape=value.shape(), depth=depth, init=[])
-                put, get = memory.write_port(), memory.read_port(domain="comb")
-                m.d.comb += [
-                    get.addr.eq(self.word),
-                    out[i].eq(get.data),
-                    put.addr.eq(Mux(self.clearing, number, word)),
-                    put.data.eq(Mux(self.clearing, 0, value)),
-                    put.en.eq(self.clearing | (stores & (lane == i))),
+                enters = stores & (lane == i)
+                if config.row_words > MOST_REGISTER_WORDS:
+                    m.submodules[f"{table}{i}"] = memory = Memory(shape=value.shape(), depth=config.row_words, init=[])
+                    put, get = memory.write_port(), memory.read_port(domain="comb")
+                    m.d.comb += [
+                        get.addr.eq(self.word),
+                        out[i].eq(get.data),
+                        put.addr.eq(Mux(self.clearing, number, word)),
+                        put.data.eq(Mux(self.clearing, 0, value)),
+                        put.en.eq(self.clearing | enters),
+                    ]
+                    continue
+                held = [
+                    Signal.like(value, name=f"{table}{i}_{place}", reset_less=True) for place in range(config.row_words)
                 ]
+                m.d.comb += out[i].eq(Array(held)[self.word] if config.row_words > 1 else held[0])
+                for place, column in enumerate(held):
+                    with m.If(self.clearing):
+                        m.d.sync += column.eq(0)
+                    with m.Elif(enters & (word == place) if config.row_words > 1 else enters):
+                        m.d.sync += column.eq(value)
         return m

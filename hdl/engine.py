@@ -15,6 +15,7 @@ from hdl.lanes import LaneMultipliers, LaneShifters, as_shift, share_signature, 
 from hdl.layouts import Scan, event, event_bits, potential_beat, word_index
 from hdl.memory import FETCH_LATENCY, fetch_signature, row_address
 from hdl.pipeline import delay
+from hdl.potentials import Potentials
 
 COUNTER_BITS = 32
 """Bits of every counter; they wrap."""
@@ -105,9 +106,7 @@ class EventEngine(wiring.Component):
         m = Module()
         config, lanes = self.config, self.config.lanes
         index = word_index(config)
-        potentials = data.ArrayLayout(signed(config.potential_bits), lanes)
-        # An address is a word and, above it, its bank.
-        m.submodules.potential = potential = Memory(shape=potentials, depth=2 << (len(index) - 1).bit_length(), init=[])
+        beats = scan_beats(config, self.scan_lanes)
 
         # --- the span of an event's source --------------------------------------------------------------
         offered = self.events.payload
@@ -180,13 +179,6 @@ class EventEngine(wiring.Component):
             *delay(replaces),
         ]
         m.d.comb += self.idle.eq(~(busy | Cat(*valid).any()))
-        now, then = potential.read_port(domain="comb"), potential.write_port()
-        old_bank, new_bank = Signal(), Signal()
-        m.d.comb += [
-            now.addr.eq(Cat(target[-1], old_bank)),
-            then.addr.eq(Cat(target[-1], new_bank)),
-            then.en.eq(valid[-1]),
-        ]
         multipliers = LaneShifters(config) if shifts else LaneMultipliers(config, learns=self.learns)
         m.submodules.multipliers = multipliers
         m.d.comb += [
@@ -194,39 +186,37 @@ class EventEngine(wiring.Component):
             multipliers.value.eq(factor[-1]),
             multipliers.use.eq(valid[-2]),
         ]
-        for lane in range(lanes):
-            m.d.comb += then.data[lane].eq(Mux(replaces[-1], 0, now.data[lane]) + multipliers.products[lane])
+        m.submodules.potentials = potentials = Potentials(
+            config,
+            product_bits=multipliers.products[0].shape().width,
+            is_pair=any(beat.offset + beat.size > lanes for beat in beats),
+        )
+        opens = Signal()
+        m.d.comb += [
+            potentials.coming.eq(target[-2]),
+            potentials.word.eq(target[-1]),
+            potentials.enters.eq(valid[-1]),
+            potentials.replaces.eq(replaces[-1]),
+            potentials.opens.eq(opens),
+            *(
+                entering.eq(product)
+                for entering, product in zip(potentials.products, multipliers.products, strict=True)
+            ),
+        ]
         if self.learns:
             connect(m, flipped(self.share), multipliers.share)
 
-        # --- banks -----------------------------------------------------------------------------------------
-        # Per word, the bank of the newest sum and the bank that scans look at; sums go into the other of the latter.
-        newest, shown = Signal(len(index)), Signal(len(index))
-        next_newest, next_shown = Signal(len(index)), Signal(len(index))
+        # --- a request of a scan -------------------------------------------------------------------------
         # The end of an event that asks moves along with its last word, if it has one; the scan opens when no word that
         # came before is left.
         mark = [Signal(name=f"mark{i}") for i in range(stages)]
         marks = [ends & asking, *mark]
         words = [issues, *valid]
-        opens = Signal()
         here = [marks[i] & ~Cat(*words[i:-1]).any() for i in range(stages)]
-        m.d.comb += [
-            opens.eq(Cat(*here, mark[-1]).any()),
-            next_newest.eq(newest),
-            next_shown.eq(Mux(opens, next_newest, shown)),
-        ]
-        with m.If(valid[-1]):
-            m.d.comb += next_newest.bit_select(target[-1], 1).eq(new_bank)
-        m.d.sync += [
-            *(later.eq(earlier & ~opens) for earlier, later in zip(marks, mark, strict=False)),
-            newest.eq(next_newest),
-            shown.eq(next_shown),
-            old_bank.eq(next_newest.bit_select(target[-2], 1)),
-            new_bank.eq(~next_shown.bit_select(target[-2], 1)),
-        ]
+        m.d.comb += opens.eq(Cat(*here, mark[-1]).any())
+        m.d.sync += [later.eq(earlier & ~opens) for earlier, later in zip(marks, mark, strict=False)]
 
         # --- scan: a table tells where each beat lies ------------------------------------------------------
-        beats = scan_beats(config, self.scan_lanes)
         hidden_beats = sum(beat.word * lanes + beat.offset < config.hidden for beat in beats)
         offsets = sorted({beat.offset for beat in beats})
         entry = data.StructLayout(
@@ -276,18 +266,10 @@ class EventEngine(wiring.Component):
             m.d.sync += found.eq(0)
 
         # Columns of the word and, where a beat goes on into the next, of that.
-        def columns_of(number: object) -> list[object]:
-            port, word, bank = potential.read_port(domain="comb"), Signal(index), Signal()
-            m.d.comb += port.addr.eq(Cat(word, bank))
-            with m.If(resolves):
-                m.d.sync += [word.eq(number), bank.eq(next_shown.bit_select(number, 1))]
-            return [port.data[lane] for lane in range(lanes)]
-
-        columns = columns_of(look.data.word)
-        if any(beat.offset + beat.size > lanes for beat in beats):
-            following = Signal(index)
-            m.d.comb += following.eq(Mux(look.data.word == config.row_words - 1, 0, look.data.word + 1))
-            columns += columns_of(following)
+        m.d.comb += [potentials.looks.eq(resolves), potentials.look.eq(look.data.word)]
+        columns = [potentials.columns[lane] for lane in range(lanes)]
+        if potentials.is_pair:
+            columns += [potentials.following[lane] for lane in range(lanes)]
         nothing = C(0, signed(config.potential_bits))
         columns += [nothing] * (offsets[-1] + self.scan_lanes - len(columns))
         with m.If(resolves):

@@ -11,8 +11,17 @@ def shift_round(value: Value, amount: Value, most: int) -> Value:
 
     ``most`` is the largest amount, from which the width of what is computed follows.
     """
+    up, down = halves(amount, most)
+    return (value + Mux(value < 0, down, up)) >> amount
+
+
+def halves(amount: Value, most: int) -> tuple[Value, Value]:
+    """What :func:`shift_round` adds before it shifts: to a value from 0 on, and to one below 0.
+
+    They do not need the value, so they can be made before it is there.
+    """
     half = ((C(1) << amount) >> 1)[:most]
-    return (value + half - ((value < 0) & (amount != 0))) >> amount
+    return half, Mux(amount == 0, 0, half - 1)[:most]
 
 
 def saturate(value: Value, bits: int) -> Value:

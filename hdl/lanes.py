@@ -80,8 +80,11 @@ class LaneMultipliers(wiring.Component):
                     right.eq(Mux(share.use, Mux(share.square, column, share.factors[lane]), self.value)),
                     share.products[lane].eq(self.products[lane]),
                 ]
+            # Nobody looks at a product that was not asked for, so a reset need not reach it.
+            product = Signal.like(self.products[lane], name=f"product{lane}", reset_less=True)
+            m.d.comb += self.products[lane].eq(product)
             with m.If(use):
-                m.d.sync += self.products[lane].eq(left * right)
+                m.d.sync += product.eq(left * right)
         return m
 
 

@@ -101,10 +101,11 @@ class RowMemory(wiring.Component):
             reader.addr.eq(self.fetch.address),
         ]
         # The register of a block memory, then one behind it.
-        output, fetched = Signal(values, reset_less=True), Signal()
+        output, behind, fetched = Signal(values, reset_less=True), Signal(values, reset_less=True), Signal()
         m.d.sync += fetched.eq(self.fetch.en)
+        m.d.comb += self.fetch.data.eq(behind)
         with m.If(self.fetch.en):
             m.d.sync += output.eq(reader.data)
         with m.If(fetched):
-            m.d.sync += self.fetch.data.eq(output)
+            m.d.sync += behind.eq(output)
         return m

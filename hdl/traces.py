@@ -64,7 +64,7 @@ class Traces(wiring.Component):
     done: Out; one cycle at the end of a walk.
     """
 
-    latency = 2
+    latency = 3
     """Cycles from the start to the first neuron."""
 
     def __init__(self, config: DeviceConfig, *, lanes: int, rules: frozenset[str]) -> None:
@@ -98,53 +98,43 @@ class Traces(wiring.Component):
         is_action = self.group == config.groups
         contrastive, conditional = (follows(self.rules, rule, name) for name in ("contrastive", "conditional"))
 
-        # --- a beat: which neurons count --------------------------------------------------------------------
-        base = Signal(trace(config))
-        pending = Signal(lanes)
-        activity = [Signal(config.activity.bits, name=f"activity{i}") for i in range(lanes)]
-        change = [Signal(signed(config.activity.bits + 1), name=f"change{i}") for i in range(lanes)]
-        held = Signal()
-        # At most one neuron is left, and it goes now.
-        clears, taken, advance = Signal(), Signal(), Signal()
-        m.d.comb += [
-            clears.eq((pending & (pending - 1)[:lanes]) == 0),
-            taken.eq(self.entries.valid & self.entries.ready),
-            advance.eq((pending == 0) | (clears & taken)),
-            self.starts.ready.eq(~walking & ~held),
-        ]
+        # --- a beat as it is stored: a register lies behind the stores ----------------------------------------
         sizes = (config.group_size, config.actions)
         beats_less_one = [math.ceil(size / lanes) - 1 for size in sizes]
         last_size = [size - lanes * beats for size, beats in zip(sizes, beats_less_one, strict=True)]
         ends = before == Mux(is_action, lanes * beats_less_one[1], lanes * beats_less_one[0])
         size = Mux(ends, Mux(is_action, last_size[1], last_size[0]), lanes)
-        counts = Signal(lanes)
-        one = 1 << config.activity_frac
-        # Where the change is one from what was expected, which lies in the second store.
-        expected = ~contrastive if config.spikes else conditional & is_action
-        for i in range(lanes):
-            new, old = Signal(config.activity.bits, name=f"new{i}"), Signal(config.activity.bits, name=f"old{i}")
-            difference = Signal(signed(config.activity.bits + 1), name=f"difference{i}")
-            q = self.peek_activity[i]
-            m.d.comb += [
-                new.eq(Mux(contrastive, self.peek_second[i], Mux(self.winner == before + i, one, 0))),
-                old.eq(Mux(expected, self.peek_second[i], q)),
-                difference.eq(new - old),
-                counts[i].eq((i < size) & ((q != 0) | (difference != 0))),
-            ]
-            with m.If(walking & advance):
-                m.d.sync += [activity[i].eq(q), change[i].eq(difference)]
         next_lane = lane + size
-        with m.If(taken):
-            m.d.sync += pending.eq(pending & (pending - 1)[:lanes])
-        with m.If(advance):
-            m.d.sync += held.eq(walking)
-        with m.If(walking & advance):
+        # The neuron, group and column that a stored beat begins with, and how many neurons it has.
+        stored, stored_base = Signal(), Signal(trace(config))
+        stored_size, stored_before = Signal(range(lanes + 1)), Signal.like(before)
+        stored_winner, stored_first, stored_second = (
+            Signal.like(value, name=f"stored_{name}")
+            for value, name in ((self.winner, "winner"), (self.peek_activity, "first"), (self.peek_second, "second"))
+        )
+        pending, held = Signal(lanes), Signal()
+        # At most one neuron is left, and it goes now.
+        clears, taken, advance, reads = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            clears.eq((pending & (pending - 1)[:lanes]) == 0),
+            taken.eq(self.entries.valid & self.entries.ready),
+            advance.eq((pending == 0) | (clears & taken)),
+            reads.eq(~stored | advance),
+            self.starts.ready.eq(~walking & ~stored & ~held),
+        ]
+        with m.If(reads):
+            m.d.sync += stored.eq(walking)
+        with m.If(walking & reads):
             m.d.sync += [
-                pending.eq(counts),
-                base.source.eq(source),
-                base.group.eq(self.group),
-                base.word.eq(word),
-                base.lane.eq(lane),
+                stored_base.source.eq(source),
+                stored_base.group.eq(self.group),
+                stored_base.word.eq(word),
+                stored_base.lane.eq(lane),
+                stored_size.eq(size),
+                stored_before.eq(before),
+                stored_winner.eq(self.winner),
+                stored_first.eq(self.peek_activity),
+                stored_second.eq(self.peek_second),
                 source.eq(source + size),
                 lane.eq(Mux(next_lane >= config.lanes, next_lane - config.lanes, next_lane)),
                 word.eq(word + (next_lane >= config.lanes)),
@@ -161,7 +151,33 @@ class Traces(wiring.Component):
                 walking.eq(1),
                 *(value.eq(0) for value in (source, word, lane, before, self.group, self.peek_address)),
             ]
-        m.d.comb += self.done.eq(held & ~walking & advance)
+
+        # --- a beat: which neurons count ----------------------------------------------------------------------
+        base = Signal(trace(config))
+        activity = [Signal(config.activity.bits, name=f"activity{i}") for i in range(lanes)]
+        change = [Signal(signed(config.activity.bits + 1), name=f"change{i}") for i in range(lanes)]
+        counts = Signal(lanes)
+        one = 1 << config.activity_frac
+        # Where the change is one from what was expected, which lies in the second store.
+        expected = ~contrastive if config.spikes else conditional & (stored_base.group == config.groups)
+        for i in range(lanes):
+            new, old = Signal(config.activity.bits, name=f"new{i}"), Signal(config.activity.bits, name=f"old{i}")
+            q = stored_first[i]
+            m.d.comb += [
+                new.eq(Mux(contrastive, stored_second[i], Mux(stored_winner == stored_before + i, one, 0))),
+                old.eq(Mux(expected, stored_second[i], q)),
+                # Whether it changes is asked apart, because that does not take a carry chain.
+                counts[i].eq((i < stored_size) & ((q != 0) | (new != old))),
+            ]
+            with m.If(stored & advance):
+                m.d.sync += [activity[i].eq(q), change[i].eq(new - old)]
+        with m.If(taken):
+            m.d.sync += pending.eq(pending & (pending - 1)[:lanes])
+        with m.If(advance):
+            m.d.sync += held.eq(stored)
+        with m.If(stored & advance):
+            m.d.sync += [pending.eq(counts), base.eq(stored_base)]
+        m.d.comb += self.done.eq(held & ~walking & ~stored & advance)
 
         # --- one neuron after the other ---------------------------------------------------------------------
         entry, column = self.entries.payload, Signal(range(config.lanes + lanes))

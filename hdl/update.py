@@ -12,7 +12,7 @@ from golden.config import DeviceConfig
 from golden.plasticity import OPTIMISER_RMSPROP, OPTIMISER_SIGN
 from golden.protocol import SECTION_NAMES, Abilities, Section
 from hdl.engine import COUNTER_BITS
-from hdl.fixed import bit_length, saturate, shift_round
+from hdl.fixed import bit_length, halves, saturate
 from hdl.lanes import share_signature
 from hdl.memory import FETCH_LATENCY, fetch_signature, row_addresses, write_signature
 from hdl.pipeline import delay
@@ -59,7 +59,14 @@ class Updater(wiring.Component):
 
     def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
         self.config, self.abilities = config, abilities
-        self.latency = 7 if abilities.has_moments else 4
+        # Where registers lie, in cycles from the address of a word: the mean gradient, its square, that less the second
+        # moment, the moment that follows, its root, the shift that brings a gradient to a step; the step.
+        self._at_gradient = FETCH_LATENCY + 3
+        self._at_square, self._at_difference = self._at_gradient + 1, self._at_gradient + 2
+        self._at_moment, self._at_root = self._at_gradient + 3, self._at_gradient + 4
+        self._at_shift = self._at_gradient + 5 * abilities.has_moments
+        # Rounding, shift and saturation of a step each have a register.
+        self.latency = self._at_shift + (3 if abilities.optimisers - {"sign"} else 1)
         ports = {
             f"{SECTION_NAMES[section]}_{name}": Out(signature(config, section))
             for section in abilities.sections
@@ -82,10 +89,8 @@ class Updater(wiring.Component):
         config, has_moments = self.config, self.abilities.has_moments
         addresses = row_addresses(config)
         job = Signal(update(config))
-        # Stages by what their registers hold, counted in cycles from the word's address.
-        at_gradient = FETCH_LATENCY + 1
-        at_square, at_moment, at_shift = at_gradient + 1, at_gradient + 2, at_gradient + 3 * has_moments
-        at_step = self.latency
+        at_gradient, at_square, at_difference = self._at_gradient, self._at_square, self._at_difference
+        at_moment, at_root, at_shift, at_step = self._at_moment, self._at_root, self._at_shift, self.latency
 
         # --- addresses: stage i has the word that was begun i cycles ago --------------------------------------
         valid = [Signal(name=f"valid{i}") for i in range(at_step + 1)]
@@ -126,8 +131,8 @@ class Updater(wiring.Component):
             ]
 
         # --- what is common to all lanes ---------------------------------------------------------------------
-        # Learning rate of the row: observation rows have one of their own. It is there with the shift's operands.
-        before = at_shift - 1 - has_moments
+        # Learning rate of the row: observation rows have one of their own. It is there a cycle before the shift.
+        before = at_shift - 2
         first, last = config.neurons * config.row_words, config.sources * config.row_words
         is_observation = (address[before] >= first) & (address[before] < last)
         rate, stride = Signal.like(job.rate), Signal(config.weight_bits)
@@ -144,9 +149,15 @@ class Updater(wiring.Component):
             limited = Mux(right_shift < -most_left, -most_left, Mux(right_shift > most_right, most_right, right_shift))
             return (limited + most_left)[: len(Signal(amount_shape))]
 
+        # What does not depend on a word is there before the first of them needs it.
+        up_half, down_half = (Signal(most_mean, name=name) for name in ("up_half", "down_half"))
+        m.d.sync += [
+            half.eq(value) for half, value in zip((up_half, down_half), halves(job.mean_shift, most_mean), strict=True)
+        ]
         if "sign" in self.abilities.optimisers:
-            threshold, strides = Signal(config.acc_frac + 1), Signal(config.weight_bits)
             exponent = Signal(range(config.weight_frac + 5))
+            strides, threshold = Signal(config.weight_bits), Signal(config.acc_frac + 1)
+            upper, lower = (Signal(signed(config.acc_frac + 2), name=name) for name in ("upper", "lower"))
             m.d.comb += [
                 threshold.eq(
                     Mux(job.grid == config.acc_frac, 1, (C(1) << (config.acc_frac - job.grid).as_unsigned()) >> 1)
@@ -155,10 +166,14 @@ class Updater(wiring.Component):
                 # All ones stand for what saturates.
                 strides.eq(Mux(exponent >= config.weight_bits, -1, C(1) << exponent)),
             ]
-            stages = at_step - 1 - (before + 1)
-            held = [strides, *(Signal(config.weight_bits, name=f"stride{i}") for i in range(stages))]
-            m.d.sync += delay(held)
-            stride = held[-1]
+            held = [strides, *(Signal(config.weight_bits, name=f"stride{i}") for i in range(at_step - 2 - before))]
+            stride, backward = held[-1], Signal(signed(config.weight_bits + 1))
+            m.d.sync += [
+                upper.eq(threshold),
+                lower.eq(-threshold),
+                *delay(held),
+                backward.eq(Mux(held[-2].all(), -(1 << config.weight_bits), -held[-2])),
+            ]
         if has_moments:
             m.d.comb += self.share.use.eq(valid[at_gradient])
             m.d.comb += self.share.square.eq(1)
@@ -166,21 +181,27 @@ class Updater(wiring.Component):
 
         # --- the lanes ---------------------------------------------------------------------------------------
         for lane in range(config.lanes):
-            # Gradient of the mean over the batch.
-            gradient = [
-                Signal(signed(config.grad_bits), name=f"gradient{lane}_{i}") for i in range(at_step - at_gradient)
-            ]
+            # Gradient of the mean over the batch: rounded, shifted, saturated.
             accumulated = self.acc_fetch.data[lane]
+            rounded = Signal(signed(config.acc_bits + 1), name=f"rounded{lane}")
+            mean = Signal.like(rounded, name=f"mean{lane}")
+            gradient = [
+                Signal(signed(config.grad_bits), name=f"gradient{lane}_{i}") for i in range(at_shift - at_gradient + 1)
+            ]
+            with m.If(valid[at_gradient - 3]):
+                m.d.sync += rounded.eq(accumulated + Mux(accumulated < 0, down_half, up_half))
+            with m.If(valid[at_gradient - 2]):
+                m.d.sync += mean.eq(rounded >> job.mean_shift)
             with m.If(valid[at_gradient - 1]):
-                m.d.sync += gradient[0].eq(
-                    saturate(shift_round(accumulated, job.mean_shift, most_mean), config.grad_bits)
-                )
+                m.d.sync += gradient[0].eq(saturate(mean, config.grad_bits))
             m.d.sync += delay(gradient)
             # Second moment, and the shift by its root.
             right_shift = rate + shift
             if has_moments:
                 m.d.comb += self.share.columns[lane].eq(gradient[0])
                 squared, moment = Signal(config.moment_bits, name=f"squared{lane}"), self.moment_fetch.data[lane]
+                difference = Signal(signed(config.moment_bits + 1), name=f"difference{lane}")
+                earlier = Signal(config.moment_bits, name=f"earlier{lane}")
                 followed = Signal(config.moment_bits, name=f"moment{lane}")
                 product = self.share.products[lane][: 2 * config.grad_bits - 1]
                 found = product >> 2 * config.acc_frac - config.moment_frac
@@ -190,27 +211,39 @@ class Updater(wiring.Component):
                     self.moment_write.data[lane].eq(Mux(clears, 0, followed)),
                 ]
                 with m.If(valid[at_square]):
-                    m.d.sync += followed.eq(Mux(is_rmsprop, moment + ((squared - moment) >> job.decay), moment))
+                    m.d.sync += [difference.eq(squared - moment), earlier.eq(moment)]
+                with m.If(valid[at_difference]):
+                    m.d.sync += followed.eq(earlier + Mux(is_rmsprop, difference >> job.decay, 0))
                 length, least = bit_length(followed), config.moment_frac + 1 - job.floor
-                root = (Mux(length > least, length, least) - config.moment_frac) >> 1
+                root = Signal(signed(len(length) + 1), name=f"root{lane}")
+                with m.If(valid[at_root - 1]):
+                    m.d.sync += root.eq((Mux(length > least, length, least) - config.moment_frac) >> 1)
                 right_shift = right_shift + Mux(is_rmsprop, root, 0)
             # Step and new weight.
             step, stepped = Signal(signed(config.weight_bits + 1), name=f"step{lane}"), gradient[-1]
             computed: Value = C(0)
             if self.abilities.optimisers - {"sign"}:
                 shifts = Signal(amount_shape, name=f"shift{lane}")
-                if has_moments:
-                    with m.If(valid[at_shift - 1]):
-                        m.d.sync += shifts.eq(amount(right_shift))
-                else:
-                    m.d.comb += shifts.eq(amount(right_shift))
-                computed = saturate(
-                    shift_round(stepped << most_left, shifts, most_left + most_right), config.weight_bits + 1
-                )
+                shifts_then = Signal.like(shifts, name=f"shift_then{lane}")
+                lifted = stepped << most_left
+                rounded_step = Signal(signed(len(lifted) + 1), name=f"rounded_step{lane}")
+                shifted_step = Signal.like(rounded_step, name=f"shifted_step{lane}")
+                up, down = halves(shifts, most_left + most_right)
+                with m.If(valid[at_shift - 1]):
+                    m.d.sync += shifts.eq(amount(right_shift))
+                with m.If(valid[at_shift]):
+                    m.d.sync += [rounded_step.eq(lifted + Mux(stepped < 0, down, up)), shifts_then.eq(shifts)]
+                with m.If(valid[at_shift + 1]):
+                    m.d.sync += shifted_step.eq(rounded_step >> shifts_then)
+                computed = saturate(shifted_step, config.weight_bits + 1)
             if "sign" in self.abilities.optimisers:
-                up, down = stepped >= threshold, stepped <= -threshold
-                backward = Mux(stride.all(), -(1 << config.weight_bits), -stride)
-                computed = Mux(is_sign, Mux(up, stride, Mux(down, backward, 0)), computed)
+                later = [
+                    stepped,
+                    *(Signal.like(stepped, name=f"later{lane}_{i}") for i in range(at_step - 1 - at_shift)),
+                ]
+                m.d.sync += delay(later)
+                by_sign = Mux(later[-1] >= upper, stride, Mux(later[-1] <= lower, backward, 0))
+                computed = Mux(is_sign, by_sign, computed)
             with m.If(valid[at_step - 1]):
                 m.d.sync += step.eq(computed)
             weight = Signal(signed(config.weight_bits), name=f"weight{lane}")
