@@ -35,6 +35,21 @@ def first_sampled_pass(config: DeviceConfig) -> int:
     return 2 if always_moves and config.iterations > 1 else 1
 
 
+WORK = {
+    "BIAS": {"biasing"},
+    "OBSERVE": {"observing"},
+    "PASSING": {"passing"},
+    "EXPECTING": {"passing"},
+    "CLAMPED PASSING": {"passing"},
+    "ASSIGN UNIFORM": {"assigning"},
+    "ASSIGN WINNERS": {"assigning", "jumping"},
+    "ASSIGN ACTION": {"assigning", "jumping"},
+    "ACTION": {"finishing"},
+    "ELIGIBILITY": {"tracing"},
+}
+"""What is at work in the states of a decision; in the others, nothing is."""
+
+
 class Decision(wiring.Component):
     """Event engine, softmax, mover and sampler at work on one decision, or sample, after the other.
 
@@ -98,15 +113,23 @@ class Decision(wiring.Component):
         # Passes of this phase, and of all.
         number, passes = Signal(range(max(config.iterations, config.clamp_iterations) + 1)), Signal(WORD_BITS)
         cycles = Signal(COUNTER_BITS)
-        # What is at work: biases, observations, a pass on the results of the softmax, activities that are assigned, or
-        # the action group alone.
-        biasing, observing, passing, assigning, finishing = (
-            Signal(name=name) for name in ("biasing", "observing", "passing", "assigning", "finishing")
-        )
-        # And the eligibility at work; its start.
-        tracing, started = Signal(), Signal()
+        # What is at work: biases, observations, a pass on the results of the softmax, activities that are assigned (those
+        # of a jump, or of a start), the action group alone, or the eligibility. They go far, so they are registers.
+        works = {
+            name: Signal(name=name)
+            for name in ("biasing", "observing", "passing", "assigning", "jumping", "finishing", "tracing")
+        }
+        biasing, observing, passing, assigning, jumping, finishing, tracing = works.values()
+
+        def proceed(state: str) -> None:
+            """Go on to a state, and to the work of it."""
+            m.next = state
+            m.d.sync += [work.eq(name in WORK.get(state, ())) for name, work in works.items()]
+
+        # Whether the eligibility has begun; whether winners are drawn from this pass.
+        started, drawing = Signal(), Signal()
         sampling = Signal()
-        m.d.comb += sampling.eq(~learned & (finishing | (passing & (number >= first_sampled_pass(config)))))
+        m.d.comb += sampling.eq(finishing | (passing & drawing))
 
         # --- events: biases and observations, or moves ---------------------------------------------------
         entry = self.observations.payload
@@ -189,7 +212,7 @@ class Decision(wiring.Component):
             m.d.sync += winner.eq(following(winner))
 
         # --- assigned activities: hidden winners of the conditional policy, or a uniform start -----------------
-        assigned, jumping = Signal.like(group), Signal()
+        assigned = Signal.like(group)
         set_to = assigner.groups.payload
         m.d.comb += [
             results.group.eq(assigned),
@@ -262,30 +285,28 @@ class Decision(wiring.Component):
                 with m.If(begins & results.sends.ready):
                     m.d.comb += self.rewind.eq(1)
                     m.d.sync += [value.eq(0) for value in (number, passes, cycles, group, choice, winner)]
-                    m.next = "BIAS"
+                    proceed("BIAS")
                 with m.Else():
                     m.d.sync += cycles.eq(cycles)
             with m.State("BIAS"):
-                m.d.comb += biasing.eq(1)
                 with m.If(engine.events.ready):
-                    m.next = "OBSERVE"
+                    proceed("OBSERVE")
                     with m.If(no_observations):
-                        m.next = after_observations
+                        proceed(after_observations)
             with m.State("OBSERVE"):
-                m.d.comb += observing.eq(1)
                 with m.If(self.observations.valid & self.observations.ready & entry.last):
-                    m.next = after_observations
+                    proceed(after_observations)
             if uniform:
                 with m.State("UNIFORM"):
                     m.d.comb += [mover.passes.valid.eq(1), turn.silent.eq(1), turn.scan.eq(Scan.ALL), turn.always.eq(1)]
-                    m.next = "ASSIGN UNIFORM"
+                    proceed("ASSIGN UNIFORM")
                 with m.State("ASSIGN UNIFORM"):
-                    m.d.comb += [assigning.eq(1), mover.outcomes.ready.eq(1)]
+                    m.d.comb += [mover.outcomes.ready.eq(1)]
                     with m.If(mover.outcomes.valid):
                         m.d.sync += assigned.eq(0)
-                        m.next = "PASS"
+                        proceed("PASS")
             with m.State("PASS"):
-                is_last = Signal()
+                is_last, first = Signal(), first_sampled_pass(config)
                 m.d.comb += [
                     is_last.eq(number == config.iterations - 1),
                     mover.passes.valid.eq(1),
@@ -293,22 +314,26 @@ class Decision(wiring.Component):
                     turn.quiet.eq(is_last & ~goes_on),
                     turn.scan.eq(Mux(is_last, Scan.NONE, Scan.ALL)),
                 ]
-                m.d.sync += [number.eq(number + 1), passes.eq(passes + 1)]
-                m.next = "PASSING"
+                m.d.sync += [
+                    number.eq(number + 1),
+                    passes.eq(passes + 1),
+                    drawing.eq(~learned & ((number >= first - 1) if first > 1 else 1)),
+                ]
+                proceed("PASSING")
             with m.State("PASSING"):
-                m.d.comb += [passing.eq(1), mover.outcomes.ready.eq(1)]
+                m.d.comb += [mover.outcomes.ready.eq(1)]
                 with m.If(mover.outcomes.valid):
                     with m.If(changed & (number != config.iterations)):
-                        m.next = "PASS"
+                        proceed("PASS")
                     with m.Elif(jumps):
-                        m.next = "JUMP"
+                        proceed("JUMP")
                     if learns:
                         with m.Elif(learned & goes_on):
-                            m.next = "CLAMP"
+                            proceed("CLAMP")
                         with m.Elif(learned):
-                            m.next = "ELIGIBILITY"
+                            proceed("ELIGIBILITY")
                     with m.Else():
-                        m.next = "END"
+                        proceed("END")
             with m.State("JUMP"):
                 m.d.comb += [
                     mover.passes.valid.eq(drawn),
@@ -321,15 +346,15 @@ class Decision(wiring.Component):
                     m.d.comb += turn.departs.eq(1)
                 with m.If(drawn):
                     m.d.sync += [value.eq(config.groups) for value in (group, choice, winner)]
-                    m.next = "ASSIGN WINNERS"
+                    proceed("ASSIGN WINNERS")
             with m.State("ASSIGN WINNERS"):
-                m.d.comb += [assigning.eq(1), jumping.eq(1), mover.outcomes.ready.eq(1)]
+                m.d.comb += [mover.outcomes.ready.eq(1)]
                 with m.If(mover.outcomes.valid):
                     m.d.sync += assigned.eq(0)
-                    m.next = "ACTION"
+                    proceed("ACTION")
                     if learns:
                         with m.If(learned):
-                            m.next = "EXPECT"
+                            proceed("EXPECT")
             if learns:
                 with m.State("EXPECT"):
                     # The action group's activity, given the hidden winners.
@@ -340,11 +365,11 @@ class Decision(wiring.Component):
                         turn.action_only.eq(1),
                         turn.quiet.eq(1),
                     ]
-                    m.next = "EXPECTING"
+                    proceed("EXPECTING")
                 with m.State("EXPECTING"):
-                    m.d.comb += [passing.eq(1), mover.outcomes.ready.eq(1)]
+                    m.d.comb += [mover.outcomes.ready.eq(1)]
                     with m.If(mover.outcomes.valid):
-                        m.next = "ELIGIBILITY"
+                        proceed("ELIGIBILITY")
                 with m.State("CLAMP"):
                     m.d.comb += [
                         mover.passes.valid.eq(1),
@@ -355,12 +380,12 @@ class Decision(wiring.Component):
                         turn.always.eq(1),
                     ]
                     m.d.sync += [assigned.eq(config.groups), number.eq(0)]
-                    m.next = "ASSIGN ACTION"
+                    proceed("ASSIGN ACTION")
                 with m.State("ASSIGN ACTION"):
-                    m.d.comb += [assigning.eq(1), jumping.eq(1), mover.outcomes.ready.eq(1)]
+                    m.d.comb += [mover.outcomes.ready.eq(1)]
                     with m.If(mover.outcomes.valid):
                         m.d.sync += assigned.eq(0)
-                        m.next = "CLAMPED PASS"
+                        proceed("CLAMPED PASS")
                 with m.State("CLAMPED PASS"):
                     is_last_clamped = number == config.clamp_iterations - 1
                     m.d.comb += [
@@ -372,35 +397,34 @@ class Decision(wiring.Component):
                         turn.scan.eq(Mux(is_last_clamped, Scan.NONE, Scan.HIDDEN)),
                     ]
                     m.d.sync += [number.eq(number + 1), passes.eq(passes + 1)]
-                    m.next = "CLAMPED PASSING"
+                    proceed("CLAMPED PASSING")
                 with m.State("CLAMPED PASSING"):
-                    m.d.comb += [passing.eq(1), mover.outcomes.ready.eq(1)]
+                    m.d.comb += [mover.outcomes.ready.eq(1)]
                     with m.If(mover.outcomes.valid):
-                        m.next = "ELIGIBILITY"
+                        proceed("ELIGIBILITY")
                         with m.If(changed & (number != config.clamp_iterations)):
-                            m.next = "CLAMPED PASS"
+                            proceed("CLAMPED PASS")
                 with m.State("ELIGIBILITY"):
-                    m.d.comb += [tracing.eq(1), eligibility.starts.valid.eq(~started)]
+                    m.d.comb += [eligibility.starts.valid.eq(~started)]
                     with m.If(eligibility.starts.ready):
                         m.d.sync += started.eq(1)
                     with m.If(eligibility.done):
                         m.d.sync += started.eq(0)
-                        m.next = "LEARNED"
+                        proceed("LEARNED")
                 with m.State("LEARNED"):
                     m.d.comb += [
                         results.sends.valid.eq(lesson.counters),
                         self.done.eq(1),
                     ]
-                    m.next = "IDLE"
+                    proceed("IDLE")
             with m.State("ACTION"):
-                m.d.comb += finishing.eq(1)
                 with m.If(beat.valid & beat.ready & beat.payload.last):
-                    m.next = "END"
+                    proceed("END")
             with m.State("END"):
                 m.d.comb += [
                     results.sends.valid.eq(drawn),
                     self.done.eq(drawn),
                 ]
                 with m.If(drawn):
-                    m.next = "IDLE"
+                    proceed("IDLE")
         return m

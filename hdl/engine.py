@@ -15,7 +15,10 @@ from hdl.lanes import LaneMultipliers, LaneShifters, as_shift, share_signature, 
 from hdl.layouts import Scan, event, event_bits, potential_beat, word_index
 from hdl.memory import FETCH_LATENCY, fetch_signature, row_address
 from hdl.pipeline import delay
-from hdl.potentials import Potentials
+from hdl.potentials import Potentials, opening_latency
+
+NEAR = 4
+"""Places of beats that a scan chooses among in its first step."""
 
 COUNTER_BITS = 32
 """Bits of every counter; they wrap."""
@@ -41,6 +44,15 @@ def scan_beats(config: DeviceConfig, lanes: int) -> list[ScanBeat]:
     return beats
 
 
+NO_WORD_LATENCY = 5
+"""Cycles from an event of no word that asks for potentials to the first beat of them, nothing else being in work."""
+
+
+def engine_latency(config: DeviceConfig) -> int:
+    """Cycles from an event of one word that asks for potentials to the first beat of them."""
+    return FETCH_LATENCY + 4 + opening_latency(config)
+
+
 class EventEngine(wiring.Component):
     """Potentials, and the multipliers that bring weight rows into them.
 
@@ -56,7 +68,7 @@ class EventEngine(wiring.Component):
     a scan waits, until the scan before has read its last potentials.
 
     The first beat of a scan comes :attr:`latency` + w - 1 cycles after the event that asks for it is taken, w being the
-    words of that event's span; after an event of no word, :attr:`latency` - 2 cycles if nothing else is in work. The
+    words of that event's span; after an event of no word, :data:`NO_WORD_LATENCY` cycles if nothing is in work. The
     other beats follow without a pause.
 
     In spike mode every value is a power of two or the negative of one (:mod:`hdl.digits`), or 0.
@@ -80,15 +92,13 @@ class EventEngine(wiring.Component):
     stall_count: Out; cycles since then in which an event with words was offered and no row word was read.
     """
 
-    latency = FETCH_LATENCY + 4
-    """Cycles from an event of one word that asks for potentials to the first beat of them."""
-
     def __init__(self, config: DeviceConfig, *, scan_lanes: int, learns: bool = False) -> None:
         if not 1 <= scan_lanes <= config.lanes:
             raise SvpgError(
                 f"scan_lanes = {scan_lanes} is not possible; give 1 to {config.lanes}, the lanes of a row word"
             )
         self.config, self.scan_lanes, self.learns = config, scan_lanes, learns
+        self.latency = engine_latency(config)
         super().__init__(
             {
                 "fetch": Out(fetch_signature(config)),
@@ -167,7 +177,7 @@ class EventEngine(wiring.Component):
         valid = [Signal(name=f"valid{i}") for i in range(stages)]
         target = [Signal(index, name=f"target{i}") for i in range(stages)]
         factor = [Signal(value.shape(), name=f"factor{i}") for i in range(stages - 1)]
-        replaces = [Signal(name=f"replaces{i}") for i in range(stages)]
+        replaces = [Signal(name=f"replaces{i}") for i in range(stages - 1)]
         m.d.sync += [
             valid[0].eq(issues),
             target[0].eq(word),
@@ -191,12 +201,17 @@ class EventEngine(wiring.Component):
             product_bits=multipliers.products[0].shape().width,
             is_pair=any(beat.offset + beat.size > lanes for beat in beats),
         )
-        opens = Signal()
+        # Of the last word that a scan is to show; then, that it can be looked at from the next cycle on.
+        opens, shows = Signal(), Signal()
+        if potentials.latency > 1:
+            m.d.sync += shows.eq(opens)
+        else:
+            m.d.comb += shows.eq(opens)
         m.d.comb += [
             potentials.coming.eq(target[-2]),
             potentials.word.eq(target[-1]),
             potentials.enters.eq(valid[-1]),
-            potentials.replaces.eq(replaces[-1]),
+            potentials.replaces.eq(replaces[-1] & valid[-2]),
             potentials.opens.eq(opens),
             *(
                 entering.eq(product)
@@ -237,14 +252,17 @@ class EventEngine(wiring.Component):
         )
         look = places.read_port()
         number, stop = Signal(range(len(beats) + 1)), Signal(range(len(beats)))
-        # Stages: the table; the words, which waits until the scan is open; the beat.
+        # Stages: the table; the words, which waits until the scan is open; a few columns, one of which is that of the
+        # beat; the beat.
         opened, looks, found, found_final = Signal(), Signal(), Signal(), Signal()
         resolves, holds, holds_final, reads = Signal(), Signal(), Signal(), Signal()
-        place = Signal(entry)
+        nears, leaves = Signal(), Signal()
+        place, near_place = Signal(entry), Signal(entry)
         out_valid, out = Signal(), Signal(potential_beat(config, self.scan_lanes))
         m.d.comb += [
-            reads.eq(holds & (~out_valid | self.beats.ready)),
-            resolves.eq(found & (opened | opens) & (~holds | reads)),
+            leaves.eq(nears & (~out_valid | self.beats.ready)),
+            reads.eq(holds & (~nears | leaves)),
+            resolves.eq(found & (opened | shows) & (~holds | reads)),
             looks.eq(scanning & (number <= stop) & (~found | resolves)),
             look.addr.eq(number),
             look.en.eq(looks),
@@ -258,7 +276,7 @@ class EventEngine(wiring.Component):
                 number.eq(Mux(offered.scan & Scan.HIDDEN, 0, hidden_beats)),
                 stop.eq(Mux(offered.scan & Scan.ACTION, len(beats) - 1, hidden_beats - 1)),
             ]
-        with m.Elif(opens):
+        with m.Elif(shows):
             m.d.sync += opened.eq(1)
         with m.If(looks):
             m.d.sync += [found.eq(1), found_final.eq(number == stop), number.eq(number + 1)]
@@ -276,18 +294,36 @@ class EventEngine(wiring.Component):
             m.d.sync += [holds.eq(1), holds_final.eq(found_final), place.eq(look.data)]
         with m.Elif(reads):
             m.d.sync += holds.eq(0)
+        # An offset is chosen in two steps, so that the potentials need not come from all over the chip in one.
+        near = [
+            [
+                Signal(signed(config.potential_bits), name=f"near{part}_{lane}", reset_less=True)
+                for lane in range(self.scan_lanes)
+            ]
+            for part in range(0, len(offsets), NEAR)
+        ]
         with m.If(reads):
+            m.d.sync += [nears.eq(1), near_place.eq(place)]
+            for number_near, potentials_near in enumerate(near):
+                choices = offsets[number_near * NEAR : (number_near + 1) * NEAR]
+                m.d.sync += [
+                    potential.eq(Array(columns[offset + lane] for offset in choices)[place.offset % NEAR])
+                    for lane, potential in enumerate(potentials_near)
+                ]
+            with m.If(holds_final):
+                m.d.sync += scanning.eq(0)
+        with m.Elif(leaves):
+            m.d.sync += nears.eq(0)
+        with m.If(leaves):
             m.d.sync += [
                 out_valid.eq(1),
-                out.keep.eq(place.keep),
-                out.last.eq(place.last),
+                out.keep.eq(near_place.keep),
+                out.last.eq(near_place.last),
                 *(
-                    out.potential[lane].eq(Array(columns[offset + lane] for offset in offsets)[place.offset])
+                    out.potential[lane].eq(Array(part[lane] for part in near)[near_place.offset // NEAR])
                     for lane in range(self.scan_lanes)
                 ),
             ]
-            with m.If(holds_final):
-                m.d.sync += scanning.eq(0)
         with m.Elif(self.beats.ready):
             m.d.sync += out_valid.eq(0)
 

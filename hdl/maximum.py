@@ -10,16 +10,18 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
 from hdl.layouts import potential_beat, winner_bits
+from hdl.pipeline import delay
 
 STAGE = 4
-"""Potentials that are compared, each with each, between two registers."""
+"""Potentials that are compared, each with each, at once."""
 
 
 def maximum_latency(lanes: int) -> int:
     """Cycles from the last beat of a group to its largest potential."""
     stages = 1
     while lanes > 1:
-        lanes, stages = math.ceil(lanes / STAGE), stages + 1
+        # Compared, then chosen.
+        lanes, stages = math.ceil(lanes / STAGE), stages + 2
     return stages
 
 
@@ -68,6 +70,12 @@ class GroupMaximum(wiring.Component):
         while len(values) > 1:
             stage += 1
             next_values, next_indices, next_keeps = [], [], []
+            compared = [Signal(self._value, name=f"compared{stage}_{i}") for i in range(len(values))]
+            compared_indices = [Signal(self._index, name=f"compared_index{stage}_{i}") for i in range(len(values))]
+            m.d.sync += [
+                *(held.eq(value) for held, value in zip(compared, values, strict=True)),
+                *(held.eq(index) for held, index in zip(compared_indices, indices, strict=True)),
+            ]
             for first_one in range(0, len(values), STAGE):
                 group = range(first_one, min(first_one + STAGE, len(values)))
                 beats = {
@@ -75,24 +83,30 @@ class GroupMaximum(wiring.Component):
                     for later in group
                     for earlier in range(first_one, later)
                 }
-                for (later, earlier), wins in beats.items():
-                    m.d.comb += wins.eq(keeps[later] & (values[later] > values[earlier]))
+                m.d.sync += [
+                    wins.eq(keeps[later] & (values[later] > values[earlier]))
+                    for (later, earlier), wins in beats.items()
+                ]
                 value = Signal(self._value, name=f"value{stage}_{first_one}")
                 index = Signal(self._index, name=f"index{stage}_{first_one}")
+                compared_keep = Signal(name=f"compared_keep{stage}_{first_one}")
                 keep = Signal(name=f"keep{stage}_{first_one}")
-                m.d.sync += keep.eq(keeps[first_one])
+                m.d.sync += [compared_keep.eq(keeps[first_one]), keep.eq(compared_keep)]
                 for one in group:
                     before = [beats[one, earlier] for earlier in range(first_one, one)]
                     behind = [beats[later, one] for later in group if later > one]
                     with m.If(Cat(*before, C(1, 1)).all() & ~Cat(*behind, C(0, 1)).any()):
-                        m.d.sync += [value.eq(values[one]), index.eq(indices[one])]
+                        m.d.sync += [value.eq(compared[one]), index.eq(compared_indices[one])]
                 next_values.append(value)
                 next_indices.append(index)
                 next_keeps.append(keep)
             values, indices, keeps = next_values, next_indices, next_keeps
-            next_valid, next_last = Signal(name=f"valid{stage}"), Signal(name=f"last{stage}")
-            m.d.sync += [next_valid.eq(valid), next_last.eq(last)]
-            valid, last = next_valid, next_last
+            valids, lasts = (
+                [flag, *(Signal(name=f"{name}{stage}_{i}") for i in range(2))]
+                for name, flag in (("valid", valid), ("last", last))
+            )
+            m.d.sync += [*delay(valids), *delay(lasts)]
+            valid, last = valids[-1], lasts[-1]
 
         # The beats so far.
         value, index = values[0], indices[0]

@@ -101,11 +101,9 @@ class RowMemory(wiring.Component):
             reader.addr.eq(self.fetch.address),
         ]
         # The register of a block memory, then one behind it.
-        output, behind, fetched = Signal(values, reset_less=True), Signal(values, reset_less=True), Signal()
-        m.d.sync += fetched.eq(self.fetch.en)
+        output, behind = Signal(values, reset_less=True), Signal(values, reset_less=True)
         m.d.comb += self.fetch.data.eq(behind)
         with m.If(self.fetch.en):
             m.d.sync += output.eq(reader.data)
-        with m.If(fetched):
-            m.d.sync += behind.eq(output)
+        m.d.sync += behind.eq(output)
         return m

@@ -16,11 +16,16 @@ MOST_REGISTER_WORDS = 2
 nearly empty, a block of them for every four bits and read port."""
 
 
+def opening_latency(config: DeviceConfig) -> int:
+    """Cycles from the end of what is to be shown until it can be looked at (:class:`Potentials`)."""
+    return 2 if config.row_words <= MOST_REGISTER_WORDS else 1
+
+
 class Potentials(wiring.Component):
     """Potentials of all neurons, in row words: the newest sums, and those that scans look at.
 
-    Products enter the newest sums, a word in a cycle. What is looked at stays as it is until ``opens`` is set: from the
-    next cycle on it is what the sums are at the end of that one.
+    Products enter the newest sums, a word in a cycle. What is looked at stays as it is until ``opens`` is set:
+    :attr:`latency` cycles later it is what the sums are at the end of that one.
 
     Parameters
     ----------
@@ -31,7 +36,8 @@ class Potentials(wiring.Component):
     Members
     -------
     coming: In; the word that products enter in the next cycle.
-    word, enters, replaces: In; products: In: they enter this word, or replace it.
+    replaces: In; what lies there then is to be replaced.
+    word, enters: In; products: In: they enter this word.
     opens: In.
     looks: In; look: In: from the next cycle on, ``columns`` are those of word ``look``, and ``following`` those of the
         one after, or of any if there is none.
@@ -40,6 +46,7 @@ class Potentials(wiring.Component):
 
     def __init__(self, config: DeviceConfig, *, product_bits: int, is_pair: bool) -> None:
         self.config, self.is_pair = config, is_pair
+        self.latency = opening_latency(config)
         index, columns = word_index(config), data.ArrayLayout(signed(config.potential_bits), config.lanes)
         super().__init__(
             {
@@ -78,16 +85,22 @@ class Potentials(wiring.Component):
             ]
             for name in ("newest", "shown")
         )
+        # Every sum goes straight into its register, and from there into what is shown, so that nothing but enables and
+        # clears has to reach so many places.
+        shows = Signal()
+        m.d.sync += shows.eq(self.opens)
         for lane, product in enumerate(self.products):
-            total = Signal(signed(config.potential_bits), name=f"total{lane}")
             now = Array(sums[lane] for sums in newest)[self.word] if config.row_words > 1 else newest[0][lane]
-            m.d.comb += total.eq(Mux(self.replaces, 0, now) + product)
+            total = Signal(signed(config.potential_bits), name=f"total{lane}")
+            m.d.comb += total.eq(now + product)
             for word in range(config.row_words):
-                enters = self.enters & (self.word == word) if config.row_words > 1 else self.enters
-                with m.If(enters):
+                one_word = config.row_words == 1
+                with m.If(self.enters & (one_word | (self.word == word))):
                     m.d.sync += newest[word][lane].eq(total)
-                with m.If(self.opens):
-                    m.d.sync += shown[word][lane].eq(Mux(enters, total, newest[word][lane]))
+                with m.If(self.replaces & (one_word | (self.coming == word))):
+                    m.d.sync += newest[word][lane].eq(0)
+                with m.If(shows):
+                    m.d.sync += shown[word][lane].eq(newest[word][lane])
         for number, (look, columns) in enumerate(looks):
             held = Signal.like(look, name=f"held{number}")
             with m.If(self.looks):
@@ -110,6 +123,7 @@ class Potentials(wiring.Component):
         old_bank, new_bank = Signal(), Signal()
         newest, shown = Signal(len(index)), Signal(len(index))
         next_newest, next_shown = Signal(len(index)), Signal(len(index))
+        replaced = Signal()
         m.d.comb += [
             now.addr.eq(Cat(self.word, old_bank)),
             then.addr.eq(Cat(self.word, new_bank)),
@@ -122,11 +136,12 @@ class Potentials(wiring.Component):
         m.d.sync += [
             newest.eq(next_newest),
             shown.eq(next_shown),
+            replaced.eq(self.replaces),
             old_bank.eq(next_newest.bit_select(self.coming, 1)),
             new_bank.eq(~next_shown.bit_select(self.coming, 1)),
         ]
         for lane, product in enumerate(self.products):
-            m.d.comb += then.data[lane].eq(Mux(self.replaces, 0, now.data[lane]) + product)
+            m.d.comb += then.data[lane].eq(Mux(replaced, 0, now.data[lane]) + product)
         for look, columns in looks:
             port, word, bank = store.read_port(domain="comb"), Signal(index), Signal()
             m.d.comb += [port.addr.eq(Cat(word, bank)), columns.eq(port.data)]

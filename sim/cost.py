@@ -19,12 +19,13 @@ from golden.device import Device, Ints
 from hdl.assign import uniform_activity
 from hdl.decision import first_sampled_pass
 from hdl.draws import draw_latency
-from hdl.engine import EventEngine, scan_beats
+from hdl.engine import engine_latency, scan_beats
 from hdl.layouts import all_beats, hidden_beats
 from hdl.maximum import maximum_latency
 from hdl.memory import FETCH_LATENCY
 from hdl.mover import Mover
 from hdl.options import CoreOptions
+from hdl.potentials import opening_latency
 from hdl.sampler import Sampler
 from hdl.softmax import SUM_LANES, queue_depth, softmax_latency
 from sim.spike_cost import spike_bound, spike_ceiling
@@ -62,7 +63,7 @@ def latencies(config: DeviceConfig, options: CoreOptions) -> Latencies:
     lanes = options.softmax_lanes
     hidden, action = math.ceil(config.group_size / lanes), math.ceil(config.actions / lanes)
     # From the last row word to the first potentials in the softmax; the event was taken a cycle before the word.
-    first_beat = EventEngine.latency - 1
+    first_beat = engine_latency(config) - 1
     softmax = softmax_latency(lanes)
     winner = Sampler.latency + 1
     first_result = first_beat + softmax + 2 * (hidden - 1)
@@ -260,8 +261,9 @@ class Event(NamedTuple):
 class _Engine:
     """:class:`hdl.engine.EventEngine`: one event in work, and the scan that the last request opened."""
 
-    def __init__(self, cost: Cost) -> None:
+    def __init__(self, config: DeviceConfig, cost: Cost) -> None:
         self._cost = cost
+        self._opening = opening_latency(config)
         self._left = 0
         self._unit = ""
         self._last_word = 0
@@ -293,8 +295,8 @@ class _Engine:
             ends = now + self._left
             last_word = ends if words else self._last_word
             opens = max(ends, last_word + FETCH_LATENCY + 1)
-            # Two more registers: the words of potentials, the beat.
-            self.scan_from = max(now + 2, opens) + 2
+            # Three more registers: the words of potentials, those near the beat, the beat.
+            self.scan_from = max(now + 2, opens + self._opening - 1) + 3
 
 
 class _Softmax:
@@ -414,7 +416,7 @@ class _Clockwork:
         self._ends = [beat.last for beat in scan_beats(config, lanes)]
         self._action_ends = self._ends[hidden:]
         self.cost = Cost()
-        self._engine = _Engine(self.cost)
+        self._engine = _Engine(config, self.cost)
         self._softmax = _Softmax(config, lanes, self.cost)
         self._mover = _Mover([words[kernels.HIDDEN]] * hidden + [words[kernels.ACTION]] * len(self._action_ends))
         self._now = 0

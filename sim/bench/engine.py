@@ -8,6 +8,7 @@ from typing import Any
 import cocotb
 
 from golden import kernels
+from hdl.engine import NO_WORD_LATENCY
 from hdl.layouts import Scan, event_bits
 from hdl.memory import FETCH_LATENCY
 from sim.bench import groups
@@ -242,7 +243,7 @@ async def latency(dut: Any) -> None:
                 model.send(source, value, scan)
                 await model.bench.finish(quiet=model.bench.rng.randrange(10, 14))
                 words = model.span_words(source) if value else 0
-                expected = LATENCY + (words - 1 if words else -2)
+                expected = LATENCY + words - 1 if words else NO_WORD_LATENCY
                 cycles = model.sink.cycles[before:]
                 assert cycles[0] - model.source.cycles[-1] == expected, (source, value, scan)
                 assert cycles[-1] - cycles[0] == len(cycles) - 1, (source, value, scan)
@@ -258,12 +259,12 @@ async def latency(dut: Any) -> None:
             # The last sum, or the empty event itself: the later of the two opens the scan.
             sent, asked = model.source.cycles[-empty - 2], model.source.cycles[-1]
             summed = sent + LATENCY + words - 1 if words else 0
-            assert model.sink.cycles[before] == max(summed, asked + LATENCY - 2), (source, empty)
+            assert model.sink.cycles[before] == max(summed, asked + NO_WORD_LATENCY), (source, empty)
 
 
 @cocotb.test()
 async def scans_follow_each_other(dut: Any) -> None:
-    """An event that asks is taken when the last beat of the scan before is out; an event that does not goes on."""
+    """An event that asks is taken a cycle before the last beat of the scan before is out; others go on."""
     model = Model(dut)
     await model.start()
     for scan in SCANS:
@@ -276,7 +277,7 @@ async def scans_follow_each_other(dut: Any) -> None:
         first, between, second = model.source.cycles[-3:]
         assert between == first + CONFIG.row_words
         # Nor before the words of the event between have been read.
-        assert second == max(model.sink.cycles[before + beats - 1], between + model.span_words(BIAS - 1))
+        assert second == max(model.sink.cycles[before + beats - 1] - 1, between + model.span_words(BIAS - 1))
 
 
 @cocotb.test()
