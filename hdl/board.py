@@ -60,9 +60,12 @@ class BoardTop(wiring.Component):
         m = Module()
         m.submodules.receiver, m.submodules.transmitter = receiver, transmitter = self._receiver, self._transmitter
         m.submodules.link = link = Link(self.buffers)
-        # The core has a reset of its own, so that a new session finds it without half a frame.
+        # The core has a reset of its own, so that a new session finds it without half a frame. It goes to thousands of
+        # places, so it comes from a register.
         m.domains.core = ClockDomain(local=True)
-        m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(ResetSignal() | link.core_reset)]
+        core_reset = Signal(init=1)
+        m.d.sync += core_reset.eq(link.core_reset)
+        m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(core_reset)]
         core = self._core
         m.submodules.core = DomainRenamer("core")(core)
         connect(m, receiver.bytes, link.received)
@@ -71,7 +74,12 @@ class BoardTop(wiring.Component):
         m.submodules.commands = commands = DomainRenamer("core")(StreamRegister(WORD))
         connect(m, link.commands, commands.source)
         connect(m, commands.sink, core.commands)
-        connect(m, core.responses, link.responses)
+        # Nor of the core itself: a cycle before its reset it may still offer one.
+        m.d.comb += [
+            link.responses.valid.eq(core.responses.valid & ~core_reset),
+            link.responses.payload.eq(core.responses.payload),
+            core.responses.ready.eq(link.responses.ready),
+        ]
         half = self.clock_hz // (2 * BLINK_HZ)
         blink, glow = Signal(range(half)), Signal(range(int(self.clock_hz * ERROR_SECONDS) + 1))
         m.d.comb += [

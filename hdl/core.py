@@ -31,7 +31,7 @@ from golden.protocol import (
 from hdl import clocks
 from hdl.decision import Decision
 from hdl.layouts import WORD
-from hdl.memory import RowMemory, row_address
+from hdl.memory import RowMemory, row_address, row_addresses
 from hdl.observations import ObservationQueue
 from hdl.options import CoreOptions
 from hdl.reader import CommandReader
@@ -49,8 +49,8 @@ class Core(wiring.Component):
 
     Takes a word in every cycle until a frame is whole; the next frame is taken while the response is sent. Waits for
     ever for the rest of a frame and for its response to be taken. A reset in the middle of anything drops the
-    transaction and leaves the parameters as they are. The first word of the answer to ``LOAD`` and ``INFO`` is offered
-    :attr:`latency` cycles after the last word of the frame has been taken.
+    transaction and leaves the parameters as they are. The first word of the answer to ``INFO`` is offered
+    :attr:`latency` cycles after the last word of the frame has been taken, that to ``LOAD`` one cycle later.
 
     Parameters
     ----------
@@ -100,7 +100,9 @@ class Core(wiring.Component):
         ]
 
         # --- the memories: network, update, and what is loaded and read back, never at the same time ----------
-        place = row_address(config, request.place.row, request.place.word)
+        # The request's row word, which is there a cycle after the request.
+        place = Signal(row_addresses(config))
+        m.d.sync += place.eq(row_address(config, request.place.row, request.place.word))
         loads, reads, updating = Signal(), Signal(), Signal()
         for section, memory in memories.items():
             wanted = request.flags == section
@@ -151,8 +153,10 @@ class Core(wiring.Component):
         info_word = info_memory.read_port(domain="comb")
         index = Signal(range(len(info)))
         lane, part = Signal(range(max(config.lanes, 2))), Signal(range(4))
-        # The value that is read back, whole words wide, and the number of its words but one.
+        # The value that is read back, whole words wide; the number of its words but one; and the value that `lane` is of,
+        # which comes next.
         value, final_part = Signal(WORD_BITS * 4), Signal.like(part)
+        next_value, is_final = Signal.like(value), Signal()
         answered, failed, flags = Signal(8), Signal(8), Signal(8)
         out, out_valid, advance, sends = Signal(WORD), Signal(), Signal(), Signal()
         word = Signal(WORD)
@@ -167,7 +171,7 @@ class Core(wiring.Component):
                 values = memory.fetch.data
                 with m.Case(section):
                     m.d.comb += [
-                        value.eq(Array(values[i] for i in range(config.lanes))[lane]),
+                        next_value.eq(Array(values[i] for i in range(config.lanes))[lane]),
                         final_part.eq(words_of(values.shape().elem_shape.width) - 1),
                     ]
         with m.If(advance):
@@ -208,13 +212,18 @@ class Core(wiring.Component):
                             m.d.comb += [updating.eq(1), updater.starts.valid.eq(1)]
                             with m.If(updater.starts.ready):
                                 m.next = "UPDATE"
-                    with m.Else():
-                        m.d.comb += [
-                            reader.requests.ready.eq(1),
-                            loads.eq(request.command == Command.LOAD),
-                            reads.eq(request.command == Command.READ),
-                        ]
+                    with m.Elif(request.command == Command.INFO):
+                        m.d.comb += reader.requests.ready.eq(1)
                         m.next = "HEADER"
+                    with m.Else():
+                        m.next = "MEMORY"
+            with m.State("MEMORY"):
+                m.d.comb += [
+                    reader.requests.ready.eq(1),
+                    loads.eq(request.command == Command.LOAD),
+                    reads.eq(request.command == Command.READ),
+                ]
+                m.next = "HEADER"
             with m.State("DECIDE"):
                 m.d.comb += reader.requests.ready.eq(decision.done)
                 with m.If(decision.done):
@@ -238,7 +247,7 @@ class Core(wiring.Component):
                     with m.Elif(answered == Command.INFO):
                         m.next = "INFO"
                     with m.Elif(answered == Command.READ):
-                        m.next = "VALUES"
+                        m.next = "FETCHED"
                     if learns:
                         with m.Elif(answered == Command.APPLY):
                             m.next = "CYCLES"
@@ -250,16 +259,26 @@ class Core(wiring.Component):
                     m.d.sync += index.eq(index + 1)
                     with m.If(word.last):
                         m.next = "REQUEST"
-            with m.State("VALUES"):
+            with m.State("FETCHED"):
                 # The row word was fetched with the request, and stays.
+                m.d.sync += [value.eq(next_value), is_final.eq(config.lanes == 1), lane.eq(1)]
+                m.next = "VALUES"
+            with m.State("VALUES"):
                 ends = part == final_part
                 m.d.comb += [
                     sends.eq(1),
                     word.data.eq(value.word_select(part, WORD_BITS)),
-                    word.last.eq(ends & (lane == config.lanes - 1)),
+                    word.last.eq(ends & is_final),
                 ]
                 with m.If(advance):
-                    m.d.sync += [part.eq(Mux(ends, 0, part + 1)), lane.eq(lane + ends)]
+                    m.d.sync += part.eq(part + 1)
+                    with m.If(ends):
+                        m.d.sync += [
+                            part.eq(0),
+                            value.eq(next_value),
+                            is_final.eq(lane == config.lanes - 1),
+                            lane.eq(lane + 1),
+                        ]
                     with m.If(word.last):
                         m.next = "REQUEST"
             if learns:

@@ -84,7 +84,8 @@ class Mover(wiring.Component):
         config, lanes = self.config, self.lanes
         beat = self.beats.payload
         m.submodules.activity = activity = Memory(shape=self.peek_data.shape(), depth=self.depth, init=[])
-        old, new = activity.read_port(domain="comb"), activity.write_port()
+        # What others look at has a port of its own, so that the way to the next event does not begin with them.
+        old, peek, new = activity.read_port(domain="comb"), activity.read_port(domain="comb"), activity.write_port()
 
         running, closing, finished = Signal(), Signal(), Signal()
         job = Signal(turn(self.learns))
@@ -106,8 +107,9 @@ class Mover(wiring.Component):
             # At most one move is left, and it goes now.
             clears.eq((pending & (pending - 1)[:lanes]) == 0),
             self.beats.ready.eq(running & ~closing & ((pending == 0) | (clears & self.events.ready))),
-            old.addr.eq(Mux(running, address, self.peek_address)),
-            self.peek_data.eq(old.data),
+            old.addr.eq(address),
+            peek.addr.eq(self.peek_address),
+            self.peek_data.eq(peek.data),
             new.addr.eq(address),
             new.data.eq(beat.activity),
         ]
@@ -116,12 +118,14 @@ class Mover(wiring.Component):
         if self.learns:
             m.submodules.second = second = Memory(shape=self.peek_data.shape(), depth=self.depth, init=[])
             get, put = second.read_port(domain="comb"), second.write_port()
+            peek_second = second.read_port(domain="comb")
             m.d.comb += [
-                get.addr.eq(old.addr),
+                get.addr.eq(address),
+                peek_second.addr.eq(self.peek_address),
                 put.addr.eq(address),
                 put.data.eq(beat.activity),
                 put.en.eq(put_second),
-                self.peek_second.eq(get.data),
+                self.peek_second.eq(peek_second.data),
             ]
             before = [Mux(job.second & ~job.departs, get.data[lane], old.data[lane]) for lane in range(lanes)]
         for lane in range(lanes):
