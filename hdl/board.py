@@ -82,16 +82,17 @@ class BoardTop(wiring.Component):
         ]
         half = self.clock_hz // (2 * BLINK_HZ)
         blink, glow = Signal(range(half)), Signal(range(int(self.clock_hz * ERROR_SECONDS) + 1))
+        lost = Signal()
         m.d.comb += [
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),
             self.busy.eq(link.busy),
             self.error.eq(glow != 0),
         ]
-        m.d.sync += blink.eq(blink + 1)
+        m.d.sync += [blink.eq(blink + 1), lost.eq(link.lost)]
         with m.If(blink == half - 1):
             m.d.sync += [blink.eq(0), self.alive.eq(~self.alive)]
-        with m.If(link.lost):
+        with m.If(lost):
             m.d.sync += glow.eq(int(self.clock_hz * ERROR_SECONDS))
         with m.Elif(glow != 0):
             m.d.sync += glow.eq(glow - 1)

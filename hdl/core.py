@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Array, Cat, Module, Mux, Signal
+from amaranth import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
@@ -113,6 +113,7 @@ class Core(wiring.Component):
                 memory.write.address.eq(place),
                 *(memory.write.data[lane].eq(request.values[lane]) for lane in range(config.lanes)),
             ]
+        # Whose the memories are; registers, because that goes to every bit of an address.
         deciding = Signal()
         with m.If(deciding):
             m.d.comb += attach(decision.fetch, memories[Section.WEIGHT].fetch)
@@ -153,8 +154,8 @@ class Core(wiring.Component):
         info_word = info_memory.read_port(domain="comb")
         index = Signal(range(len(info)))
         lane, part = Signal(range(max(config.lanes, 2))), Signal(range(4))
-        # The value that is read back, whole words wide; the number of its words but one; and the value that `lane` is of,
-        # which comes next.
+        # The value that is read back, whole words wide; the number of its words but one; and the value that `lane` is
+        # of, which comes next.
         value, final_part = Signal(WORD_BITS * 4), Signal.like(part)
         next_value, is_final = Signal.like(value), Signal()
         answered, failed, flags = Signal(8), Signal(8), Signal(8)
@@ -178,7 +179,6 @@ class Core(wiring.Component):
             m.d.sync += [out_valid.eq(sends), out.eq(word)]
 
         with m.FSM() as states:
-            m.d.comb += deciding.eq(states.ongoing("DECIDE"))
             if learns:
                 # Memories, and what learns, have work to do at any time but these.
                 rests = Signal()
@@ -202,16 +202,17 @@ class Core(wiring.Component):
                     with m.Elif(request.command == Command.INFER):
                         m.d.comb += decision.starts.valid.eq(1)
                         with m.If(decision.starts.ready):
+                            m.d.sync += deciding.eq(1)
                             m.next = "DECIDE"
                     if learns:
                         with m.Elif(request.command == Command.LEARN):
                             m.d.comb += decision.samples.valid.eq(1)
                             with m.If(decision.samples.ready):
+                                m.d.sync += deciding.eq(1)
                                 m.next = "DECIDE"
                         with m.Elif((request.command == Command.APPLY) | (request.command == Command.CLEAR)):
-                            m.d.comb += [updating.eq(1), updater.starts.valid.eq(1)]
-                            with m.If(updater.starts.ready):
-                                m.next = "UPDATE"
+                            m.d.sync += updating.eq(1)
+                            m.next = "UPDATES"
                     with m.Elif(request.command == Command.INFO):
                         m.d.comb += reader.requests.ready.eq(1)
                         m.next = "HEADER"
@@ -227,11 +228,17 @@ class Core(wiring.Component):
             with m.State("DECIDE"):
                 m.d.comb += reader.requests.ready.eq(decision.done)
                 with m.If(decision.done):
+                    m.d.sync += deciding.eq(0)
                     m.next = "HEADER"
             if learns:
+                with m.State("UPDATES"):
+                    m.d.comb += updater.starts.valid.eq(1)
+                    with m.If(updater.starts.ready):
+                        m.next = "UPDATE"
                 with m.State("UPDATE"):
-                    m.d.comb += [updating.eq(1), reader.requests.ready.eq(updater.done)]
+                    m.d.comb += reader.requests.ready.eq(updater.done)
                     with m.If(updater.done):
+                        m.d.sync += updating.eq(0)
                         m.next = "HEADER"
             with m.State("HEADER"):
                 is_short = (

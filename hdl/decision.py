@@ -113,8 +113,9 @@ class Decision(wiring.Component):
         # Passes of this phase, and of all.
         number, passes = Signal(range(max(config.iterations, config.clamp_iterations) + 1)), Signal(WORD_BITS)
         cycles = Signal(COUNTER_BITS)
-        # What is at work: biases, observations, a pass on the results of the softmax, activities that are assigned (those
-        # of a jump, or of a start), the action group alone, or the eligibility. They go far, so they are registers.
+        # What is at work: biases, observations, a pass on the results of the softmax, activities that are assigned
+        # (those of a jump, or of a start), the action group alone, or the eligibility. They go far, so they are
+        # registers.
         works = {
             name: Signal(name=name)
             for name in ("biasing", "observing", "passing", "assigning", "jumping", "finishing", "tracing")
@@ -288,14 +289,12 @@ class Decision(wiring.Component):
                     proceed("BIAS")
                 with m.Else():
                     m.d.sync += cycles.eq(cycles)
-            with m.State("BIAS"):
-                with m.If(engine.events.ready):
-                    proceed("OBSERVE")
-                    with m.If(no_observations):
-                        proceed(after_observations)
-            with m.State("OBSERVE"):
-                with m.If(self.observations.valid & self.observations.ready & entry.last):
+            with m.State("BIAS"), m.If(engine.events.ready):
+                proceed("OBSERVE")
+                with m.If(no_observations):
                     proceed(after_observations)
+            with m.State("OBSERVE"), m.If(self.observations.valid & self.observations.ready & entry.last):
+                proceed(after_observations)
             if uniform:
                 with m.State("UNIFORM"):
                     m.d.comb += [mover.passes.valid.eq(1), turn.silent.eq(1), turn.scan.eq(Scan.ALL), turn.always.eq(1)]
@@ -417,9 +416,8 @@ class Decision(wiring.Component):
                         self.done.eq(1),
                     ]
                     proceed("IDLE")
-            with m.State("ACTION"):
-                with m.If(beat.valid & beat.ready & beat.payload.last):
-                    proceed("END")
+            with m.State("ACTION"), m.If(beat.valid & beat.ready & beat.payload.last):
+                proceed("END")
             with m.State("END"):
                 m.d.comb += [
                     results.sends.valid.eq(drawn),

@@ -240,19 +240,32 @@ class Eligibility(wiring.Component):
                 ),
             ]
 
-        # --- columns, products, sum, rounding, accumulator: stage i holds what was issued i cycles ago ----------
+        # --- columns, products, sum, rounding, accumulator: stage i holds what was issued i + 1 cycles ago --------
         at_product, at_amount = 3, 5
         stages = at_amount + 1
-        valid = [closes, *(Signal(name=f"valid{i}") for i in range(1, stages))]
+        valid = [Signal(name=f"valid{i}") for i in range(stages)]
         places = [Signal.like(address, name=f"place{i}") for i in range(stages)]
-        kinds = [job_kind, *(Signal.like(kind, name=f"kind{i}") for i in range(1, at_product + 1))]
-        own_groups = [job_group, *(Signal.like(group, name=f"group{i}") for i in range(1, at_product + 1))]
-        dense = [job_dense, *(Signal(name=f"dense{i}") for i in range(1, at_product + 1))]
+        kinds = [Signal.like(kind, name=f"kind{i}") for i in range(at_product + 1)]
+        own_groups = [Signal.like(group, name=f"group{i}") for i in range(at_product + 1)]
+        dense = [Signal(name=f"dense{i}") for i in range(at_product + 1)]
+        # Of the first stage: a word, for the first or the second time, and the values of its row.
+        issued, again_now, word_now = Signal(), Signal(), Signal.like(words)
+        values = [Signal(value_shape, name=f"value{i}") for i in range(3)]
         for stages_of in (valid, places, kinds, own_groups, dense):
             m.d.sync += delay(stages_of)
-        m.d.comb += [
+        m.d.sync += [
+            valid[0].eq(closes),
             places[0].eq(address + words),
-            columns.word.eq(words),
+            kinds[0].eq(job_kind),
+            own_groups[0].eq(job_group),
+            dense[0].eq(job_dense),
+            issued.eq(issues),
+            again_now.eq(again),
+            word_now.eq(words),
+            *(value.eq(held) for value, held in zip(values, job_values, strict=True)),
+        ]
+        m.d.comb += [
+            columns.word.eq(word_now),
             self.fetch.en.eq(valid[at_amount - FETCH_LATENCY]),
             self.fetch.address.eq(places[at_amount - FETCH_LATENCY]),
             self.write.en.eq(valid[at_amount]),
@@ -271,7 +284,7 @@ class Eligibility(wiring.Component):
         )
         column_groups = groups.read_port()
         looked_up = [column_groups.data, *(Signal(table, name=f"looked_up{i}") for i in range(2, at_product + 1))]
-        m.d.comb += column_groups.addr.eq(words)
+        m.d.comb += column_groups.addr.eq(word_now)
         m.d.sync += delay(looked_up)
         to_hidden, to_action = Signal(), Signal()
         with m.Switch(kinds[at_product]):
@@ -281,7 +294,7 @@ class Eligibility(wiring.Component):
                         target.eq(int(reached))
                         for target, reached in zip((to_hidden, to_action), targets(config, number), strict=True)
                     ]
-        m.d.sync += self.share.use.eq(issues)
+        m.d.sync += self.share.use.eq(issued)
         rounding = drive + config.activity_frac + config.modulator_frac - config.acc_frac
         # What the published rule adds up over a window of spikes is a mean.
         most_rounding, shift_amount = rounding, C(rounding)
@@ -298,14 +311,14 @@ class Eligibility(wiring.Component):
         ]
         for lane in range(lanes):
             # The factors: of the columns' change and, in the second product, of their activity.
-            trace_value: Value = job_values[0]
+            trace_value: Value = values[0]
             if has_action[lane].value:
-                trace_value = Mux(has_action[lane].bit_select(words, 1), job_values[1], job_values[0])
+                trace_value = Mux(has_action[lane].bit_select(word_now, 1), values[1], values[0])
             first_factor, first_column = trace_value, columns.change[lane]
             if self.products == 1:
-                first_factor = Mux(again, job_values[2], trace_value)
-                first_column = Mux(again, columns.activity[lane], columns.change[lane])
-            with m.If(issues):
+                first_factor = Mux(again_now, values[2], trace_value)
+                first_column = Mux(again_now, columns.activity[lane], columns.change[lane])
+            with m.If(issued):
                 m.d.sync += [self.share.columns[lane].eq(first_column), self.share.factors[lane].eq(first_factor)]
             product, second, other = (
                 Signal.like(self.share.products[lane], name=f"{name}{lane}") for name in ("product", "second", "other")
@@ -318,8 +331,8 @@ class Eligibility(wiring.Component):
                     Signal.like(columns.activity[lane], name=f"column{lane}"),
                     Signal(value_shape, name=f"factor{lane}"),
                 )
-                with m.If(issues):
-                    m.d.sync += [column.eq(columns.activity[lane]), factor.eq(job_values[2])]
+                with m.If(issued):
+                    m.d.sync += [column.eq(columns.activity[lane]), factor.eq(values[2])]
                 with m.If(self.share.use):
                     m.d.sync += second.eq(column * factor)
                 m.d.sync += other.eq(second)
@@ -340,7 +353,7 @@ class Eligibility(wiring.Component):
             m.d.comb += self.write.data[lane].eq(saturate(self.fetch.data[lane] + amount, config.acc_bits))
 
         # --- the course of a sample ------------------------------------------------------------------------------
-        emptied = ~(todo.any() | Cat(*valid[1:]).any())
+        emptied = ~(todo.any() | Cat(*valid).any())
         m.d.comb += self.busy.eq(~self.starts.ready)
         with m.FSM(init="CLEAR"):
             with m.State("CLEAR"):

@@ -143,13 +143,14 @@ class EventEngine(wiring.Component):
 
         # --- the event in work: one word per cycle ---------------------------------------------------------
         busy, reading = Signal(), Signal()
-        word, final_word = Signal(index), Signal(index)
+        # Of the word in work: whether the event ends with it.
+        word, final_word, is_final = Signal(index), Signal(index), Signal()
         shifts = config.spikes and not self.learns
         value = Signal(shift_value(config) if shifts else signed(event_bits(config)))
         sets, asking = Signal(), Signal()
         scanning, ends, taken, issues = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            ends.eq(busy & (~reading | (word == final_word))),
+            ends.eq(busy & is_final),
             issues.eq(busy & reading),
             self.fetch.en.eq(issues),
             self.events.ready.eq((~busy | ends) & ~(asks & scanning)),
@@ -162,6 +163,7 @@ class EventEngine(wiring.Component):
                 self.fetch.address.eq(row_address(config, offered.source, first_word)),
                 word.eq(first_word),
                 final_word.eq(last_word),
+                is_final.eq(~some | (first_word == last_word)),
                 value.eq(as_shift(offered.value) if shifts else offered.value),
                 sets.eq(is_bias),
                 asking.eq(asks),
@@ -169,7 +171,11 @@ class EventEngine(wiring.Component):
         with m.Elif(ends):
             m.d.sync += busy.eq(0)
         with m.Else():
-            m.d.sync += [self.fetch.address.eq(self.fetch.address + 1), word.eq(word + 1)]
+            m.d.sync += [
+                self.fetch.address.eq(self.fetch.address + 1),
+                word.eq(word + 1),
+                is_final.eq(word + 1 == final_word),
+            ]
 
         # --- row word, product, sum ------------------------------------------------------------------------
         # Stage i holds what was issued i + 1 cycles ago; in the last one a product enters the potentials.
@@ -208,6 +214,7 @@ class EventEngine(wiring.Component):
         else:
             m.d.comb += shows.eq(opens)
         m.d.comb += [
+            potentials.soon.eq(target[-3]),
             potentials.coming.eq(target[-2]),
             potentials.word.eq(target[-1]),
             potentials.enters.eq(valid[-1]),

@@ -35,7 +35,7 @@ class Potentials(wiring.Component):
 
     Members
     -------
-    coming: In; the word that products enter in the next cycle.
+    soon, coming: In; the words that products enter after the next cycle, and in the next.
     replaces: In; what lies there then is to be replaced.
     word, enters: In; products: In: they enter this word.
     opens: In.
@@ -50,6 +50,7 @@ class Potentials(wiring.Component):
         index, columns = word_index(config), data.ArrayLayout(signed(config.potential_bits), config.lanes)
         super().__init__(
             {
+                "soon": In(index),
                 "coming": In(index),
                 "word": In(index),
                 "enters": In(1),
@@ -123,9 +124,8 @@ class Potentials(wiring.Component):
         old_bank, new_bank = Signal(), Signal()
         newest, shown = Signal(len(index)), Signal(len(index))
         next_newest, next_shown = Signal(len(index)), Signal(len(index))
-        replaced = Signal()
         m.d.comb += [
-            now.addr.eq(Cat(self.word, old_bank)),
+            now.addr.eq(Cat(self.coming, old_bank)),
             then.addr.eq(Cat(self.word, new_bank)),
             then.en.eq(self.enters),
             next_newest.eq(newest),
@@ -136,12 +136,19 @@ class Potentials(wiring.Component):
         m.d.sync += [
             newest.eq(next_newest),
             shown.eq(next_shown),
-            replaced.eq(self.replaces),
-            old_bank.eq(next_newest.bit_select(self.coming, 1)),
+            old_bank.eq(next_newest.bit_select(self.soon, 1)),
             new_bank.eq(~next_shown.bit_select(self.coming, 1)),
         ]
+        # A sum is read a cycle before its product is there; that of the word in work is still on its way.
+        follows = Signal()
+        m.d.comb += follows.eq(self.enters & (self.coming == self.word))
         for lane, product in enumerate(self.products):
-            m.d.comb += then.data[lane].eq(Mux(replaced, 0, now.data[lane]) + product)
+            so_far = Signal(signed(self.config.potential_bits), name=f"so_far{lane}", reset_less=True)
+            total = Signal(signed(self.config.potential_bits), name=f"total{lane}")
+            m.d.comb += [total.eq(so_far + product), then.data[lane].eq(total)]
+            m.d.sync += so_far.eq(Mux(follows, total, now.data[lane]))
+            with m.If(self.replaces):
+                m.d.sync += so_far.eq(0)
         for look, columns in looks:
             port, word, bank = store.read_port(domain="comb"), Signal(index), Signal()
             m.d.comb += [port.addr.eq(Cat(word, bank)), columns.eq(port.data)]

@@ -144,16 +144,20 @@ class CommandReader(wiring.Component):
             upper = value[bits - 1 :]
             return ~((upper == 0) | upper.all())
 
-        def accept(wrong: Value, is_final: Value | int, proceed: Callable[[], None]) -> None:
+        # What is wrong decides about nothing but the status, so that the way from a word to the next state is short:
+        # the rest of the frame is gone through as if it were right.
+        failed = job.status != Status.OK
+
+        def accept(wrong: Value, is_final: Value | int, proceed: Callable[[], None], *, first: bool = False) -> None:
             """Take a word: ``wrong`` is its :class:`Status`, ``is_final`` marks the last that the command takes."""
             with m.If(taken):
-                with m.If(wrong != Status.OK):
-                    m.d.sync += job.status.eq(wrong)
-                with m.Elif(word.last != is_final):
-                    m.d.sync += job.status.eq(Status.LENGTH)
+                with m.If(C(first, 1) | ~failed):
+                    m.d.sync += job.status.eq(
+                        Mux(wrong != Status.OK, wrong, Mux(word.last != is_final, Status.LENGTH, Status.OK))
+                    )
                 with m.If(word.last):
                     m.next = "REQUEST"
-                with m.Elif((wrong != Status.OK) | is_final):
+                with m.Elif(is_final):
                     m.next = "DROP"
                 with m.Else():
                     proceed()
@@ -225,7 +229,6 @@ class CommandReader(wiring.Component):
                     m.d.sync += [
                         job.command.eq(command),
                         job.flags.eq(flags),
-                        job.status.eq(Status.OK),
                         *(counter.eq(0) for counter in (part, lane, index, group, quarter, argument)),
                     ]
 
@@ -240,7 +243,7 @@ class CommandReader(wiring.Component):
                     with m.Else():
                         m.next = "ROW"
 
-                accept(wrong, (command == Command.INFO) | (command == Command.CLEAR), by_command)
+                accept(wrong, (command == Command.INFO) | (command == Command.CLEAR), by_command, first=True)
             with m.State("ROW"):
                 row = value_of(ROW_WORDS)
                 is_high = part == ROW_WORDS - 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
 from amaranth import Array, C, Cat, Module, Signal
-from amaranth.hdl import Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +27,9 @@ DRAWS = data.ArrayLayout(DRAW_BITS, DRAWS_PER_BLOCK)
 
 def generator_latency(rounds_per_cycle: int) -> int:
     """Cycles from a request to its draws."""
-    return ROUNDS // rounds_per_cycle + 1
+    # With one round per cycle, the injections of the key have cycles of their own.
+    injections = ROUNDS // INJECTION_PERIOD if rounds_per_cycle == 1 else 0
+    return ROUNDS // rounds_per_cycle + injections + 1
 
 
 class DrawGenerator(wiring.Component):
@@ -63,46 +66,44 @@ class DrawGenerator(wiring.Component):
         steps = ROUNDS // self.rounds_per_cycle
         busy, done = Signal(), Signal()
         # At least one bit, because a signal without bits is not Verilog.
-        step = Signal(range(max(steps, 2)))
+        step = Signal(range(steps + 1))
         words = [Signal(WORD, name=f"x{i}") for i in range(2)]
         # keys[0] belongs to the last injection; they rotate, so that the next needs keys[1] and keys[2].
         keys = [Signal(WORD, name=f"k{i}") for i in range(3)]
 
         x0, x1 = words
         k0, k1, k2 = keys
+        # The rotations repeat.
+        period = len(ROTATIONS) // math.gcd(len(ROTATIONS), self.rounds_per_cycle)
         for offset in range(self.rounds_per_cycle):
             # The rotations this position in a cycle ever needs, by step.
-            amounts = [ROTATIONS[(s * self.rounds_per_cycle + offset) % len(ROTATIONS)] for s in range(steps)]
+            amounts = [ROTATIONS[(s * self.rounds_per_cycle + offset) % len(ROTATIONS)] for s in range(period)]
             total, rotated = Signal(WORD, name=f"total{offset}"), Signal(WORD, name=f"rotated{offset}")
             m.d.comb += [
                 total.eq(x0 + x1),
-                rotated.eq(Array(x1.rotate_left(amount) for amount in amounts)[step]),
+                rotated.eq(Array(x1.rotate_left(amount) for amount in amounts)[step % period]),
             ]
             x0, x1 = total, rotated ^ total
-            if (offset + 1) % min(INJECTION_PERIOD, self.rounds_per_cycle) == 0:
+            if self.rounds_per_cycle > 1 and (offset + 1) % min(INJECTION_PERIOD, self.rounds_per_cycle) == 0:
                 rounds = Signal(range(ROUNDS + 1), name=f"rounds{offset}")
                 injected = [Signal(WORD, name=f"injected{i}_{offset}") for i in range(2)]
+                rotating = [Signal(WORD, name=f"k{i}_{offset}") for i in range(3)]
                 m.d.comb += [
                     rounds.eq(step * self.rounds_per_cycle + (offset + 1)),
                     injected[0].eq(x0),
                     injected[1].eq(x1),
+                    *(new.eq(old) for new, old in zip(rotating, (k0, k1, k2), strict=True)),
                 ]
-                last_key: Value = k2 + rounds // INJECTION_PERIOD
-                if self.rounds_per_cycle == 1:
-                    # The keys rest between injections, so that their sum can be there a cycle ahead.
-                    last_key = Signal(WORD, name="last_key")
-                    m.d.sync += last_key.eq(k2 + step // INJECTION_PERIOD + 1)
-                rotating = [Signal(WORD, name=f"k{i}_{offset}") for i in range(3)]
-                m.d.comb += [new.eq(old) for new, old in zip(rotating, (k0, k1, k2), strict=True)]
                 with m.If(rounds % INJECTION_PERIOD == 0):
                     m.d.comb += [
                         injected[0].eq(x0 + k1),
-                        injected[1].eq(x1 + last_key),
+                        injected[1].eq(x1 + k2 + rounds // INJECTION_PERIOD),
                         *(new.eq(old) for new, old in zip(rotating, (k1, k2, k0), strict=True)),
                     ]
                 x0, x1 = injected
                 k0, k1, k2 = rotating
 
+        is_last = step == steps - 1
         with m.If(busy):
             m.d.sync += [
                 words[0].eq(x0),
@@ -110,8 +111,24 @@ class DrawGenerator(wiring.Component):
                 *(key.eq(value) for key, value in zip(keys, (k0, k1, k2), strict=True)),
                 step.eq(step + 1),
             ]
-            with m.If(step == steps - 1):
-                m.d.sync += [busy.eq(0), done.eq(1)]
+            if self.rounds_per_cycle > 1:
+                with m.If(is_last):
+                    m.d.sync += [busy.eq(0), done.eq(1)]
+        if self.rounds_per_cycle == 1:
+            # A cycle with one adder for a round, and one for an injection, whose keys have been added up by then.
+            injecting, last_key = Signal(), Signal(WORD)
+            m.d.sync += last_key.eq(keys[2] + step // INJECTION_PERIOD + 1)
+            with m.If(busy):
+                m.d.sync += injecting.eq(~injecting & (step % INJECTION_PERIOD == INJECTION_PERIOD - 1))
+            with m.If(busy & injecting):
+                m.d.sync += [
+                    words[0].eq(words[0] + keys[1]),
+                    words[1].eq(words[1] + last_key),
+                    *(new.eq(old) for new, old in zip(keys, (keys[1], keys[2], keys[0]), strict=True)),
+                    step.eq(step),
+                ]
+                with m.If(step == steps):
+                    m.d.sync += [busy.eq(0), done.eq(1)]
 
         m.d.comb += [
             self.draws.valid.eq(done),

@@ -18,6 +18,10 @@ from hdl.memory import FETCH_LATENCY, fetch_signature, row_addresses, write_sign
 from hdl.pipeline import delay
 
 
+HANDOVER = 1
+"""Cycles in which the memories are handed over to an update before it starts; they count as its own."""
+
+
 def update(config: DeviceConfig) -> data.StructLayout:
     """What to do: ``clear`` accumulators and second moments, or update with the arguments of ``APPLY``."""
     limits: dict[str, list[int]] = {}
@@ -54,7 +58,7 @@ class Updater(wiring.Component):
     weight_fetch, weight_write, acc_fetch, acc_write: Out; the memories; moment_fetch, moment_write: if there are second
         moments. In the attributes ``fetch`` and ``write`` by section as well.
     share: Out(:func:`hdl.lanes.share_signature`).
-    done: Out; cycles: Out; those of the last transaction.
+    done: Out; cycles: Out; those of the last transaction, :data:`HANDOVER` included.
     """
 
     def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
@@ -65,8 +69,8 @@ class Updater(wiring.Component):
         self._at_square, self._at_difference = self._at_gradient + 1, self._at_gradient + 2
         self._at_moment, self._at_root = self._at_gradient + 3, self._at_gradient + 4
         self._at_shift = self._at_gradient + 5 * abilities.has_moments
-        # Rounding, shift and saturation of a step each have a register.
-        self.latency = self._at_shift + (3 if abilities.optimisers - {"sign"} else 1)
+        # Rounding, shift and saturation of a step each have a register; that of a sign, the comparisons have one.
+        self.latency = self._at_shift + (3 if abilities.optimisers - {"sign"} else 2)
         ports = {
             f"{SECTION_NAMES[section]}_{name}": Out(signature(config, section))
             for section in abilities.sections
@@ -106,7 +110,7 @@ class Updater(wiring.Component):
             self.done.eq(Mux(clears, is_final, valid[-1] & (address[-1] == addresses[-1]))),
         ]
         with m.If(begins):
-            m.d.sync += [job.eq(self.starts.payload), going.eq(1), self.cycles.eq(1)]
+            m.d.sync += [job.eq(self.starts.payload), going.eq(1), self.cycles.eq(1 + HANDOVER)]
         with m.Elif(~self.starts.ready):
             m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.If(begins | going):
@@ -228,21 +232,22 @@ class Updater(wiring.Component):
                 lifted = stepped << most_left
                 rounded_step = Signal(signed(len(lifted) + 1), name=f"rounded_step{lane}")
                 shifted_step = Signal.like(rounded_step, name=f"shifted_step{lane}")
-                up, down = halves(shifts, most_left + most_right)
+                half_up, half_down = halves(shifts, most_left + most_right)
                 with m.If(valid[at_shift - 1]):
                     m.d.sync += shifts.eq(amount(right_shift))
                 with m.If(valid[at_shift]):
-                    m.d.sync += [rounded_step.eq(lifted + Mux(stepped < 0, down, up)), shifts_then.eq(shifts)]
+                    m.d.sync += [rounded_step.eq(lifted + Mux(stepped < 0, half_down, half_up)), shifts_then.eq(shifts)]
                 with m.If(valid[at_shift + 1]):
                     m.d.sync += shifted_step.eq(rounded_step >> shifts_then)
                 computed = saturate(shifted_step, config.weight_bits + 1)
             if "sign" in self.abilities.optimisers:
                 later = [
                     stepped,
-                    *(Signal.like(stepped, name=f"later{lane}_{i}") for i in range(at_step - 1 - at_shift)),
+                    *(Signal.like(stepped, name=f"later{lane}_{i}") for i in range(at_step - 2 - at_shift)),
                 ]
-                m.d.sync += delay(later)
-                by_sign = Mux(later[-1] >= upper, stride, Mux(later[-1] <= lower, backward, 0))
+                up, down = Signal(name=f"up{lane}"), Signal(name=f"down{lane}")
+                m.d.sync += [*delay(later), up.eq(later[-1] >= upper), down.eq(later[-1] <= lower)]
+                by_sign = Mux(up, stride, Mux(down, backward, 0))
                 computed = Mux(is_sign, by_sign, computed)
             with m.If(valid[at_step - 1]):
                 m.d.sync += step.eq(computed)

@@ -71,4 +71,4 @@ def test_every_optimiser_has_its_latency() -> None:
     def latency(*optimisers: str) -> int:
         return Updater(ODD, Abilities(frozenset({"published"}), frozenset(optimisers))).latency
 
-    assert (latency("sign"), latency("sgd"), latency("sgd", "sign"), latency("rmsprop")) == (6, 8, 8, 13)
+    assert (latency("sign"), latency("sgd"), latency("sgd", "sign"), latency("rmsprop")) == (7, 8, 8, 13)

@@ -12,6 +12,7 @@ from golden.device import Device
 from golden.protocol import BIAS_NAMES, SECTION_NAMES, UPDATE_ARGUMENTS, Abilities
 from golden.server import existing_synapses
 from hdl.memory import row_addresses
+from hdl.update import HANDOVER
 from sim.bench.learning_designs import UpdaterWithMemories
 from sim.bench.run import parameters
 from sim.bench.streams import Bench
@@ -120,7 +121,7 @@ async def cycles_are_as_stated(dut: Any) -> None:
     await model.finish(6)
     durations = [done - start + 1 for start, done in zip(model.starts.cycles, model.done, strict=True)]
     assert durations == [WORDS + latency, WORDS] * 3
-    assert counted == durations
+    assert counted == [HANDOVER + duration for duration in durations]
     assert model.starts.cycles[1:] == [done + 1 for done in model.done[:-1]]
     await model.check()
 
