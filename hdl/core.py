@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Array, Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
@@ -154,10 +154,8 @@ class Core(wiring.Component):
         info_word = info_memory.read_port(domain="comb")
         index = Signal(range(len(info)))
         lane, part = Signal(range(max(config.lanes, 2))), Signal(range(4))
-        # The value that is read back, whole words wide; the number of its words but one; and the value that `lane` is
-        # of, which comes next.
-        value, final_part = Signal(WORD_BITS * 4), Signal.like(part)
-        next_value, is_final = Signal.like(value), Signal()
+        # The value that is read back, that of the first lane, whole words wide; the number of its words but one.
+        value, final_part, shifts = Signal(WORD_BITS * 4), Signal.like(part), Signal()
         answered, failed, flags = Signal(8), Signal(8), Signal(8)
         out, out_valid, advance, sends = Signal(WORD), Signal(), Signal(), Signal()
         word = Signal(WORD)
@@ -172,7 +170,8 @@ class Core(wiring.Component):
                 values = memory.fetch.data
                 with m.Case(section):
                     m.d.comb += [
-                        next_value.eq(Array(values[i] for i in range(config.lanes))[lane]),
+                        value.eq(values[0]),
+                        memory.shifts.eq(shifts),
                         final_part.eq(words_of(values.shape().elem_shape.width) - 1),
                     ]
         with m.If(advance):
@@ -254,7 +253,7 @@ class Core(wiring.Component):
                     with m.Elif(answered == Command.INFO):
                         m.next = "INFO"
                     with m.Elif(answered == Command.READ):
-                        m.next = "FETCHED"
+                        m.next = "VALUES"
                     if learns:
                         with m.Elif(answered == Command.APPLY):
                             m.next = "CYCLES"
@@ -266,26 +265,17 @@ class Core(wiring.Component):
                     m.d.sync += index.eq(index + 1)
                     with m.If(word.last):
                         m.next = "REQUEST"
-            with m.State("FETCHED"):
-                # The row word was fetched with the request, and stays.
-                m.d.sync += [value.eq(next_value), is_final.eq(config.lanes == 1), lane.eq(1)]
-                m.next = "VALUES"
             with m.State("VALUES"):
+                # The row word was fetched with the request, and stays.
                 ends = part == final_part
                 m.d.comb += [
                     sends.eq(1),
                     word.data.eq(value.word_select(part, WORD_BITS)),
-                    word.last.eq(ends & is_final),
+                    word.last.eq(ends & (lane == config.lanes - 1)),
+                    shifts.eq(advance & ends),
                 ]
                 with m.If(advance):
-                    m.d.sync += part.eq(part + 1)
-                    with m.If(ends):
-                        m.d.sync += [
-                            part.eq(0),
-                            value.eq(next_value),
-                            is_final.eq(lane == config.lanes - 1),
-                            lane.eq(lane + 1),
-                        ]
+                    m.d.sync += [part.eq(Mux(ends, 0, part + 1)), lane.eq(lane + ends)]
                     with m.If(word.last):
                         m.next = "REQUEST"
             if learns:

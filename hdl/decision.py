@@ -23,7 +23,7 @@ from hdl.results import Results
 from hdl.sampler import Sampler
 from hdl.softmax import Softmax
 from hdl.traces import follows
-from hdl.transaction import DECISION, learn_with, sample, transaction_signature
+from hdl.transaction import DECISION, learn_with, learning_multipliers, sample, transaction_signature
 
 
 def first_sampled_pass(config: DeviceConfig) -> int:
@@ -77,7 +77,7 @@ class Decision(wiring.Component):
 
     def __init__(self, config: DeviceConfig, options: CoreOptions) -> None:
         self.config, self.options = config, options
-        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes, learns=options.learns)
+        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes, learns=options.learns and options.shared)
         self._draws = DrawStore(config, rounds_per_cycle=options.rounds_per_cycle)
         if options.learns:
             rules = options.abilities.rules
@@ -259,7 +259,8 @@ class Decision(wiring.Component):
             m.submodules.eligibility = clocks.within(clocks.LEARN, eligibility, platform)
             counters["learn_words"] = eligibility.word_count
             m.d.comb += [eligibility.starts.payload.rule.eq(lesson.rule), eligibility.winner.eq(self.given_winner)]
-            learn_with(m, self, eligibility, engine, mover, lesson.modulator, tracing)
+            multipliers = learning_multipliers(m, config, self.options, engine)
+            learn_with(m, self, eligibility, multipliers, mover, lesson.modulator, tracing, self.options)
             with m.If(learned):
                 m.d.comb += results.counts.as_value().eq(Cat(passes, *(counters[name] for name in LEARN_COUNTERS)))
         turn = mover.passes.payload

@@ -88,6 +88,42 @@ class LaneMultipliers(wiring.Component):
         return m
 
 
+class LearningMultipliers(wiring.Component):
+    """One product per lane and cycle for learning alone, where there are multipliers enough.
+
+    Golden twins: the products of eligibilities and of squared gradients in :mod:`golden.plasticity`. Every value of the
+    formats is allowed.
+
+    Products come one cycle after their factors, which must come from registers, and stay while none are asked for.
+
+    Multipliers: ``config.lanes``.
+
+    Parameters
+    ----------
+    config: formats, ``lanes``.
+    squares: ``square`` may be set.
+
+    Members
+    -------
+    share: In(:func:`share_signature`).
+    """
+
+    def __init__(self, config: DeviceConfig, *, squares: bool) -> None:
+        self.config, self.squares = config, squares
+        super().__init__({"share": In(share_signature(config))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        share = self.share
+        for lane in range(self.config.lanes):
+            left, right = share.columns[lane], share.factors[lane]
+            product = Signal.like(share.products[lane], name=f"product{lane}", reset_less=True)
+            m.d.comb += share.products[lane].eq(product)
+            with m.If(share.use):
+                m.d.sync += product.eq(left * (Mux(share.square, left, right) if self.squares else right))
+        return m
+
+
 def shift_value(config: DeviceConfig) -> data.StructLayout:
     """A power of two, ``exponent``, or the negative of one."""
     return data.StructLayout({"exponent": range(event_bits(config)), "negative": 1})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -70,12 +70,19 @@ class RowMemory(wiring.Component):
     -------
     fetch: In(:func:`fetch_signature`).
     write: In(:func:`write_signature`).
+    shifts: In; the word that was fetched moves on by a lane, the first lane to the end, so that it can be read at one.
     """
 
     def __init__(self, config: DeviceConfig, section: Section, writes_learn: bool = False) -> None:
         self.config, self.section, self.writes_learn = config, section, writes_learn
         self.write_latency = 1 + writes_learn
-        super().__init__({"fetch": In(fetch_signature(config, section)), "write": In(write_signature(config, section))})
+        super().__init__(
+            {
+                "fetch": In(fetch_signature(config, section)),
+                "write": In(write_signature(config, section)),
+                "shifts": In(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -101,9 +108,13 @@ class RowMemory(wiring.Component):
             reader.addr.eq(self.fetch.address),
         ]
         # The register of a block memory, then one behind it.
-        output, behind = Signal(values, reset_less=True), Signal(values, reset_less=True)
+        output, behind, fetched = Signal(values, reset_less=True), Signal(values, reset_less=True), Signal()
+        m.d.sync += fetched.eq(self.fetch.en)
         m.d.comb += self.fetch.data.eq(behind)
         with m.If(self.fetch.en):
             m.d.sync += output.eq(reader.data)
-        m.d.sync += behind.eq(output)
+        with m.If(fetched):
+            m.d.sync += behind.eq(output)
+        with m.Elif(self.shifts):
+            m.d.sync += behind.eq(Cat(*(behind[(i + 1) % self.config.lanes] for i in range(self.config.lanes))))
         return m

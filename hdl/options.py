@@ -34,6 +34,8 @@ class CoreOptions:
         only.
     in_logic: make the two multiplications per group, reciprocal and draw, of adders, which saves two multipliers.
     rules, optimisers: what the build learns with, names with commas between; none of either: it does not learn.
+    shared: learning borrows the multipliers of inference; without, it has others, and what chooses between the two is
+        saved.
     products: multipliers per lane when it learns; with 1 instead of 2, a row that has changed takes two cycles a word.
 
     Raises
@@ -47,6 +49,7 @@ class CoreOptions:
     in_logic: bool = False
     rules: str = ""
     optimisers: str = ""
+    shared: bool = True
     products: int = 2
 
     def __post_init__(self) -> None:
@@ -106,7 +109,9 @@ class CoreOptions:
         In spike mode the lanes have some for learning only.
         """
         per_group = 0 if self.in_logic else MULTIPLICATIONS_PER_GROUP
-        lanes = config.lanes * (self.products if self.learns else 0 if config.spikes else 1)
+        learning = self.products if self.learns else 0
+        inference = 0 if config.spikes else 1
+        lanes = config.lanes * (max(learning, inference) if self.shared else learning + inference)
         return lanes + self.softmax_lanes + per_group + (MULTIPLICATIONS_PER_ROW if self.learns else 0)
 
 

@@ -28,7 +28,7 @@ from hdl.shifter import SpikeShifter
 from hdl.softmax import Softmax
 from hdl.spike_draws import SpikeDraws
 from hdl.traces import follows
-from hdl.transaction import DECISION, learn_with, sample, transaction_signature
+from hdl.transaction import DECISION, learn_with, learning_multipliers, sample, transaction_signature
 
 
 class SpikeDecision(wiring.Component):
@@ -61,7 +61,7 @@ class SpikeDecision(wiring.Component):
         self.config, self.options = config, options
         self.rules = options.abilities.within(config).rules
         random: dict[str, Any] = {"rounds_per_cycle": options.rounds_per_cycle, "pipelined": options.pipelined}
-        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes, learns=options.learns)
+        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes, learns=options.learns and options.shared)
         self._draws = SpikeDraws(config, **random)
         self._observed = ObservationSpikes(config, **random) if config.obs_spikes == "bernoulli" else None
         if options.learns:
@@ -294,7 +294,8 @@ class SpikeDecision(wiring.Component):
                 eligibility.starts.payload.more.eq(published & (step != config.steps - config.window)),
                 eligibility.winner.eq(Mux(is_own_action, self.given_winner, results.winner)),
             ]
-            learn_with(m, self, eligibility, engine, mover, lesson.modulator, tracing)
+            multipliers = learning_multipliers(m, config, self.options, engine)
+            learn_with(m, self, eligibility, multipliers, mover, lesson.modulator, tracing, self.options)
             if config.steps == config.window:
                 # Nor has any in the first step; the store holds what another decision has left.
                 with m.If(published & (step == 0)):

@@ -11,7 +11,7 @@ from golden.config import DeviceConfig
 from golden.protocol import Section
 from hdl.eligibility import Eligibility
 from hdl.engine import EventEngine
-from hdl.lanes import share_signature
+from hdl.lanes import LearningMultipliers, share_signature
 from hdl.layouts import WORD, winner_bits
 from hdl.memory import fetch_signature, write_signature
 from hdl.mover import Mover
@@ -71,20 +71,32 @@ def transaction_signature(config: DeviceConfig, options: CoreOptions) -> wiring.
     )
 
 
+def learning_multipliers(
+    m: Module, config: DeviceConfig, options: CoreOptions, engine: EventEngine
+) -> EventEngine | LearningMultipliers:
+    """What learning multiplies with: the engine, or multipliers of its own."""
+    if options.shared:
+        return engine
+    m.submodules.multipliers = multipliers = LearningMultipliers(config, squares=options.abilities.has_moments)
+    return multipliers
+
+
 def learn_with(
     m: Module,
     owner: wiring.PureInterface,
     eligibility: Eligibility,
-    engine: EventEngine,
+    multipliers: EventEngine | LearningMultipliers,
     mover: Mover,
     modulator: Value,
     tracing: Signal,
+    options: CoreOptions,
 ) -> None:
     """Join an eligibility to what it works on while ``tracing`` is set; rule and winners are left to the caller.
 
     Parameters
     ----------
     owner: has the members of :func:`transaction_signature`.
+    multipliers: of :func:`learning_multipliers`.
     """
     m.d.comb += owner.learning.eq(tracing | eligibility.busy)
     connect(m, eligibility.fetch, flipped(owner.acc_fetch))
@@ -105,14 +117,15 @@ def learn_with(
             owner.observations.ready.eq(eligibility.observations.ready),
         ]
     # The multipliers: the update borrows them while nothing is at work.
-    borrowed, own = engine.share, eligibility.share
+    borrowed, own = multipliers.share, eligibility.share
     m.d.comb += [
         borrowed.use.eq(own.use | owner.share.use),
         borrowed.square.eq(~tracing & owner.share.square),
     ]
+    squares = options.abilities.has_moments
     for lane, (columns, factors) in enumerate(zip(own.columns, own.factors, strict=True)):
         m.d.comb += [
-            borrowed.columns[lane].eq(Mux(tracing, columns, owner.share.columns[lane])),
+            borrowed.columns[lane].eq(Mux(tracing, columns, owner.share.columns[lane]) if squares else columns),
             borrowed.factors[lane].eq(factors),
             own.products[lane].eq(borrowed.products[lane]),
             owner.share.products[lane].eq(borrowed.products[lane]),

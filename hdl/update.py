@@ -17,7 +17,6 @@ from hdl.lanes import share_signature
 from hdl.memory import FETCH_LATENCY, fetch_signature, row_addresses, write_signature
 from hdl.pipeline import delay
 
-
 HANDOVER = 1
 """Cycles in which the memories are handed over to an update before it starts; they count as its own."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from golden.arguments import OPTIMISERS, RULES
@@ -53,6 +55,7 @@ def test_multipliers_are_those_of_the_lanes_and_of_what_learns() -> None:
     assert learning.multipliers(CONFIG) == 2 * 69 + 3 + 2
     single = CoreOptions(softmax_lanes=3, in_logic=True, products=1).learning()
     assert single.multipliers(CONFIG) == 69 + 3 + 2
+    assert dataclasses.replace(single, shared=False).multipliers(CONFIG) == 2 * 69 + 3 + 2
 
 
 def test_the_fastest_build_within_some_multipliers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import re
 from typing import Any
@@ -37,6 +38,11 @@ def test_a_core_of_wide_values_equals_golden() -> None:
 
 def test_a_core_that_learns_equals_golden() -> None:
     check(LEARNING)
+
+
+def test_a_core_whose_learning_has_multipliers_of_its_own_equals_golden() -> None:
+    options = dataclasses.replace(LEARNING.options, shared=False, products=1)
+    check(dataclasses.replace(LEARNING, options=options, decisions=20, frames=40, resets=10), complete=False)
 
 
 def test_a_core_of_spikes_equals_golden() -> None:
@@ -118,6 +124,7 @@ def test_any_core_of_spikes_equals_golden(removed: str, learns: bool) -> None:
         pipelined=rng.random() < 0.5,
         in_logic=rng.random() < 0.5,
         products=rng.choice((1, 2)),
+        shared=rng.random() < 0.5,
     )
     course = Course(config, options.learning() if learns else options, decisions=8, frames=40, resets=25, seed=1)
     check(course, complete=False)

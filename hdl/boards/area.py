@@ -101,12 +101,14 @@ def _products(width: int, left: int, right: int) -> int:
 
 def _multipliers(width: int, config: DeviceConfig, options: CoreOptions) -> int:
     """Multipliers of a build."""
-    lane = config.weight_bits if not options.learns else factor_bits(config)
+    lane = factor_bits(config) if options.learns and options.shared else config.weight_bits
     # Of the reciprocal and of the draw, whose sum may be a bit wider than a multiplier without costing another.
     group = 0 if options.in_logic else 1 + _products(width, total_bits(config) - 1, DRAW_BITS)
     learning = 0
     if options.learns:
         learning = MULTIPLICATIONS_PER_ROW
+        if not options.shared:
+            learning += config.lanes * _products(width, factor_bits(config), 12)
         if options.products == 2:
             learning += config.lanes * _products(width, column_bits(config), 12)
     return (
