@@ -48,3 +48,44 @@ class StreamRegister(wiring.Component):
         with m.If(self.source.ready):
             m.d.sync += [valid.eq(self.source.valid), payload.eq(self.source.payload)]
         return m
+
+
+class StreamBuffer(wiring.Component):
+    """Two registers in the way of a stream, so that no path goes through it, neither of what comes nor of ``ready``.
+
+    A payload is offered :attr:`latency` cycle after it was taken; one may pass in every cycle.
+
+    Parameters
+    ----------
+    shape: of the payload.
+
+    Members
+    -------
+    source: In(stream); sink: Out(stream).
+    """
+
+    latency = 1
+    """Cycles from a payload to the offer of it."""
+
+    def __init__(self, shape: ShapeLike) -> None:
+        super().__init__({"source": In(stream.Signature(shape)), "sink": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        source, sink = self.source, self.sink
+        # What waits behind the payload on offer.
+        behind, waits = Signal(source.payload.shape()), Signal()
+        offer, offers = Signal(source.payload.shape()), Signal()
+        m.d.comb += [source.ready.eq(~waits), sink.valid.eq(offers), sink.payload.eq(offer)]
+        with m.If(sink.ready | ~offers):
+            m.d.sync += [offers.eq(waits | source.valid), waits.eq(0)]
+            with m.If(waits):
+                m.d.sync += offer.eq(behind)
+            with m.Else():
+                m.d.sync += offer.eq(source.payload)
+        with m.Elif(source.valid & ~waits):
+            m.d.sync += waits.eq(1)
+        # Whether it is wanted is known later than what it is.
+        with m.If(~waits):
+            m.d.sync += behind.eq(source.payload)
+        return m

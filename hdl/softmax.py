@@ -8,7 +8,7 @@ from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from golden.config import (
     EXP_FRAC,
@@ -21,7 +21,7 @@ from golden.tables import exp2_table, reciprocal_table
 from hdl.layouts import group_beats, potential_beat, softmax_beat, total_bits, winner_bits
 from hdl.maximum import GroupMaximum, maximum_latency
 from hdl.multiply import product
-from hdl.pipeline import delay
+from hdl.pipeline import StreamBuffer, delay
 
 SUM_LANES = 4
 """More lanes than this are added up before, not within, the sum over the beats."""
@@ -36,8 +36,9 @@ FIFO_STEP = 16
 def softmax_latency(lanes: int) -> int:
     """Cycles from the only beat of a group in to the same out, nothing in the way."""
     beats_in_the_sum = 1 + (lanes > SUM_LANES)
-    # Queue of maxima; depth, table, register, term; sum; mantissa, segment, product; queue; operands, product, out.
-    return maximum_latency(lanes) + 1 + 4 + beats_in_the_sum + 3 + 1 + 3
+    # Queue of maxima; depth, table, register, term; sum; mantissa, segment, product; queue; operands, product, out,
+    # buffer.
+    return maximum_latency(lanes) + 1 + 4 + beats_in_the_sum + 3 + 1 + 3 + StreamBuffer.latency
 
 
 def queue_depth(config: DeviceConfig, lanes: int) -> int:
@@ -247,19 +248,21 @@ class Softmax(wiring.Component):
         ]
 
         # --- activities --------------------------------------------------------------------------------
-        # Stages: operands, product, output.
-        result = self.results.payload
+        # Stages: operands, product, output; then a buffer, so that nothing here has to wait for what takes the results.
+        m.submodules.buffer = buffer = StreamBuffer(self.results.payload.shape())
+        connect(m, buffer.sink, flipped(self.results))
+        result = buffer.source.payload
         finished = [Signal(name=f"activity_valid{i}") for i in range(3)]
         beat = [Signal(terms, name=f"activity_beat{i}") for i in range(3)]
         of_group = [Signal(group, name=f"activity_group{i}") for i in range(3)]
         release = Signal()
         leave = Signal()
         m.d.comb += [
-            release.eq(~finished[-1] | self.results.ready),
+            release.eq(~finished[-1] | buffer.source.ready),
             leave.eq(release & groups.r_rdy),
             ready.r_en.eq(leave),
             groups.r_en.eq(leave & ready_out.last),
-            self.results.valid.eq(finished[-1]),
+            buffer.source.valid.eq(finished[-1]),
             result.term.eq(beat[-1].term),
             result.keep.eq(beat[-1].keep),
             result.last.eq(beat[-1].last),

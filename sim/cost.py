@@ -316,16 +316,19 @@ class _Softmax:
         self._terms: list[bool] = [False] * 4
         self._out: list[bool] = [False] * 3
         self._out_ends: list[bool] = [False] * 3
+        # The buffer behind: what is offered and what waits, each whether it ends a group.
+        self._offer: bool | None = None
+        self._waits: bool | None = None
 
     @property
     def valid(self) -> bool:
         """Whether a result is offered."""
-        return self._out[-1]
+        return self._offer is not None
 
     @property
     def last(self) -> bool:
         """Whether it is the last of a group."""
-        return self._out_ends[-1]
+        return bool(self._offer)
 
     def step(self, now: int, is_taken: bool, offered: bool | None) -> bool:
         """A cycle: whether the result is taken; the beat that is offered, if any: whether it ends a group.
@@ -334,7 +337,13 @@ class _Softmax:
         """
         ready_count = self._summed - self._left
         accepts = self._entered - self._termed < self._depth
+        is_given = self._out[-1] and self._waits is None
+        given = self._out_ends[-1] if is_given else None
         if is_taken or not self.valid:
+            self._offer, self._waits = given if self._waits is None else self._waits, None
+        elif is_given:
+            self._waits = given
+        if is_given or not self._out[-1]:
             leaves = self._left_groups < len(self._reciprocals) and self._reciprocals[self._left_groups] <= now
             ends = leaves and self._ends[self._left]
             self._out, self._out_ends = [leaves, *self._out[:-1]], [ends, *self._out_ends[:-1]]
