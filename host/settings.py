@@ -21,7 +21,7 @@ from golden.errors import SvpgError
 from golden.files import write_atomically
 from host.backend import RULES
 
-RUN_FORMAT = 3
+RUN_FORMAT = 4
 """Version of the run folder: settings file, checkpoint and metrics together."""
 
 ALGORITHMS = ("ppo", "reinforce")
