@@ -25,10 +25,16 @@ def initial_parameters(config: DeviceConfig, learning: Learning, seed: int) -> P
     return random_start(config, nonce, learning.init_recurrent, learning.init_obs)
 
 
-def update_of(learning: Learning, batch: int) -> Update:
-    """The update that settings ask for."""
+def update_of(learning: Learning, batch: int, before: int = 0) -> Update:
+    """The update that settings ask for when there have been ``before``."""
+    share = 2.0 ** -(before // learning.halve) if learning.halve else 1.0
     return Update(
-        learning.optimiser, learning.rate, learning.obs_rate, batch, decay=learning.decay, floor=learning.floor
+        learning.optimiser,
+        learning.rate * share,
+        learning.obs_rate * share,
+        batch,
+        decay=learning.decay,
+        floor=learning.floor,
     )
 
 
@@ -57,7 +63,7 @@ class Agent:
             self.config.modulator.low * self.config.modulator.lsb,
             self.config.modulator.high * self.config.modulator.lsb,
         )
-        self._redraws = 0
+        self._redraws = self._updates = 0
 
     def load(self, parameters: Parameters) -> None:
         """Replace weights, biases and the centring of observations."""
@@ -126,7 +132,8 @@ class Agent:
             form = modulators.ppo if learning.modulator == "plain" else modulators.ppo_authors
             modulator = form(policy, action, old_probability, advantage, clip, learning.entropy, self._floor)
         self.backend.learn(obs, winners, np.clip(modulator, *self._limits), learning.rule, nonce)
-        self.backend.apply(update_of(learning, len(obs)))
+        self.backend.apply(update_of(learning, len(obs), self._updates))
+        self._updates += 1
         return policy
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -136,6 +143,7 @@ class Agent:
             "obs_mean": self._obs_mean,
             "obs_scale": np.array(self._obs_scale),
             "redraws": np.array(self._redraws),
+            "updates": np.array(self._updates),
         }
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
@@ -143,7 +151,7 @@ class Agent:
         prefix = "backend."
         self.backend.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         self._centre(state["obs_mean"], float(state["obs_scale"]))
-        self._redraws = int(state["redraws"])
+        self._redraws, self._updates = int(state["redraws"]), int(state["updates"])
 
 
 def entropy(policy: Array) -> float:

@@ -21,7 +21,7 @@ from golden.errors import SvpgError
 from golden.files import write_atomically
 from host.backend import RULES
 
-RUN_FORMAT = 3
+RUN_FORMAT = 4
 """Version of the run folder: settings file, checkpoint and metrics together."""
 
 ALGORITHMS = ("ppo", "reinforce")
@@ -85,6 +85,7 @@ class Learning(_Section):
     entropy: weight of the entropy term.
     decay: of the device's ``rmsprop``: second moments follow with weight 2**-decay.
     floor: of the same: they count as at least 2**-floor.
+    halve: updates after which both rates are halved, again and again; 0: never.
     init_recurrent: standard deviation of the random start of recurrent weights, nats.
     init_obs: the same of observation weights, nats.
     """
@@ -97,6 +98,7 @@ class Learning(_Section):
     entropy: float = _real(0.02, 0.0)
     decay: int = _integer(7, 0, 15)
     floor: int = _integer(20, 0, 32)
+    halve: int = _integer(0, 0)
     init_recurrent: float = _real(0.1, 0.0)
     init_obs: float = _real(0.01, 0.0)
 
