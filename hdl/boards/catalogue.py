@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from amaranth.vendor import LatticeECP5Platform, LatticeICE40Platform
@@ -11,6 +11,7 @@ from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.ulx3s import ULX3S_25F_Platform, ULX3S_85F_Platform
 
 from golden.errors import SvpgError
+from hdl.boards.fold import FOLD, FOLD_COMMANDS, FOLD_FILE
 
 NAME = "svpg"
 """Name of every design and of its files."""
@@ -66,6 +67,7 @@ class Family:
     recipe: how Yosys makes cells; learning_recipe: the same of builds that learn.
     routing: options of nextpnr for builds of few lanes.
     utilisation: nextpnr's names of the cells that :class:`Resources` counts.
+    files: what the recipes read beside the design, by name.
     """
 
     name: str
@@ -75,16 +77,18 @@ class Family:
     learning_recipe: Recipe
     routing: str
     utilisation: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 ECP5 = Family(
     name="ecp5",
     block_kbit=18,
     bitstream="bit",
-    recipe=Recipe(),
+    recipe=Recipe(commands=FOLD_COMMANDS),
     # abc9, the mapper that synth_ecp5 takes, breaks off at builds that learn (Yosys 0.70).
     learning_recipe=Recipe(
-        "-run begin:map_luts", ("abc -dress -lut 4:7", "clean", f"synth_ecp5 -run map_cells: -top {NAME}")
+        "-run begin:map_luts",
+        ("abc -dress -lut 4:7", "clean", f"synth_ecp5 -run map_cells: -top {NAME}", *FOLD_COMMANDS),
     ),
     routing="--router router2",
     utilisation={
@@ -93,6 +97,7 @@ ECP5 = Family(
         "multipliers": "MULT18X18D",
         "block_rams": "DP16KD",
     },
+    files={FOLD_FILE: FOLD},
 )
 
 ICE40 = Family(

@@ -115,6 +115,8 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
         verbose=False,
     )
     plan.extract(folder)
+    for name, text in board.family.files.items():
+        (folder / name).write_text(text)
     programs = Path(sysconfig.get_path("scripts"))
     variables = {name: str(programs / program) for name, program in TOOLS.items()}
     for program in variables.values():
