@@ -83,7 +83,7 @@ def get_wanted(target: str, assignments: Sequence[str], learn: bool) -> Wanted:
     freedom = Freedom(
         lanes="network.lanes" not in given,
         softmax_lanes="core.softmax_lanes" not in given,
-        products=not given & {"core.products", "core.in_logic"},
+        products=not given & {"core.products", "core.shared", "core.in_logic"},
     )
     config = subject.config
     device = Device(config)

@@ -205,6 +205,12 @@ def build_parser() -> argparse.ArgumentParser:
     build.add_argument("--out", type=Path, metavar="DIR", help="folder for the files (default: build/BOARD-TASK)")
     build.add_argument("--clock", type=_megahertz, default=0.0, metavar="MHZ", help="core (default: the board's)")
     build.add_argument("--seed", type=int, default=1, help="of the placement (default: 1)")
+    build.add_argument(
+        "--attempts",
+        type=_positive,
+        default=3,
+        help="placements, of one seed after the other, while the clock is missed by little (default: 3)",
+    )
     build.add_argument("--program", action="store_true", help="hand the bitstream to the board with openFPGALoader")
 
     plan = command("plan", "predict what a build takes of each board, and how fast it will be")

@@ -56,7 +56,8 @@ class Freedom:
     ----------
     lanes: of a row word, which belongs to the contract.
     softmax_lanes: of the softmax.
-    products: multipliers per lane of a build that learns, and whether products per group are made in logic.
+    products: multipliers per lane of a build that learns, whether it borrows those of inference, and whether products
+        per group are made in logic.
     """
 
     lanes: bool = True
@@ -97,12 +98,18 @@ def candidates(
         most = min(config.neurons, board.resources.multipliers, MOST_LANES)
         lanes_choices = sorted({math.ceil(config.neurons / words) for words in range(1, config.neurons + 1)})
         lanes_choices = [lanes for lanes in lanes_choices if lanes <= most]
-    ways = [(options.products, options.in_logic)]
+    ways = [(options.shared, options.products, options.in_logic)]
     if freedom.products:
-        ways = [(2, False), (2, True), (1, False), (1, True)] if options.learns else [(2, False), (2, True)]
+        # Of equal builds the first is taken: multipliers of their own make shorter paths.
+        ways = [
+            (shared, products, in_logic)
+            for shared in ((False, True) if options.learns else (True,))
+            for products in ((2, 1) if options.learns else (2,))
+            for in_logic in (False, True)
+        ]
     for lanes in lanes_choices:
-        for products, in_logic in ways:
-            build = dataclasses.replace(options, products=products, in_logic=in_logic)
+        for shared, products, in_logic in ways:
+            build = dataclasses.replace(options, shared=shared, products=products, in_logic=in_logic)
             softmax_lanes = min(options.softmax_lanes, lanes)
             if freedom.softmax_lanes:
                 rest = dataclasses.replace(build, softmax_lanes=0).multipliers(config.replace(lanes=lanes))

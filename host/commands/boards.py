@@ -82,7 +82,7 @@ def _build(name: str) -> dict[str, Any]:
     board = get_board(case.board)
     wanted = get_wanted(str(trained_run(case.net)), case.assignments, learn=False)
     plan = wanted.on(board)
-    built = build_board(wanted, plan, Path("build") / "boards" / name, case.clock or board.clock, seed=1)
+    built = build_board(wanted, plan, Path("build") / "boards" / name, case.clock or board.clock, seed=1, attempts=3)
     return {"case": name, "problem": built.problem, **built.data}
 
 

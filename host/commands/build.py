@@ -23,7 +23,8 @@ def run(arguments: argparse.Namespace) -> Report:
     wanted = get_wanted(arguments.target, arguments.assignments, arguments.learn)
     plan = wanted.fitting(board)
     folder: Path = arguments.out or Path("build") / f"{board.name}-{wanted.subject.task.name}"
-    built = build_board(wanted, plan, folder, round(arguments.clock * 1e6) or board.clock, arguments.seed)
+    clock = round(arguments.clock * 1e6) or board.clock
+    built = build_board(wanted, plan, folder, clock, arguments.seed, arguments.attempts)
     data = built.data
     if built.problem:
         return Report({**data, "error": built.problem}, f"{board.name}: {built.problem}", status=1)
