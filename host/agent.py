@@ -19,6 +19,10 @@ from host.settings import Learning
 Array = NDArray[np.float64]
 
 
+MOST_HALVINGS = 8
+"""Rates are not halved more often; a device has no rates below 2**-20."""
+
+
 def initial_parameters(config: DeviceConfig, learning: Learning, seed: int) -> Parameters:
     """The random start of a run (:func:`golden.start.random_start`); zero deviations give the paper's zero start."""
     nonce = int(nonces(seed, Purpose.INITIAL, 0, 1)[0])
@@ -27,7 +31,7 @@ def initial_parameters(config: DeviceConfig, learning: Learning, seed: int) -> P
 
 def update_of(learning: Learning, batch: int, before: int = 0) -> Update:
     """The update that settings ask for when there have been ``before``."""
-    share = 2.0 ** -(before // learning.halve) if learning.halve else 1.0
+    share = 2.0 ** -min(before // learning.halve, MOST_HALVINGS) if learning.halve else 1.0
     return Update(
         learning.optimiser,
         learning.rate * share,

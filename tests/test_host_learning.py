@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
 from golden.start import random_start
-from host.agent import Agent, initial_parameters
+from host.agent import Agent, initial_parameters, update_of
 from host.backends.registry import check_backend, make_backend
 from host.critic import MlpCritic
 from host.learner import discount, generalised_advantage, pack_generator, standardise, unpack_generator
@@ -184,6 +184,24 @@ def test_training_makes_a_rewarded_action_more_likely(backend: str, rule: str) -
         decided = np.arange(64 * step, 64 * (step + 1))
         agent.train(obs, decision.winners, decided, np.where(decision.action == 1, 1.0, -1.0))
     assert agent.decide(obs, Purpose.PLAY, 0, "greedy").action_prob[0, 1] > before + 0.2
+
+
+def test_rates_are_halved_over_a_training() -> None:
+    learning = Learning(rate=2.0**-9, obs_rate=2.0**-11, halve=10)
+    rates = [update_of(learning, 8, before) for before in (0, 9, 10, 29, 80, 1000)]
+    assert [update.rate for update in rates] == [2.0**-power for power in (9, 9, 10, 11, 17, 17)]
+    assert [update.obs_rate for update in rates] == [2.0**-power for power in (11, 11, 12, 13, 19, 19)]
+    assert update_of(Learning(rate=2.0**-9), 8, 1000).rate == 2.0**-9
+
+
+def test_an_agent_halves_the_rates_of_its_own_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = Agent(make_backend("golden", CONFIG), Learning(rate=2.0**-6, halve=2), seed=1)
+    rates: list[float] = []
+    monkeypatch.setattr(agent.backend, "apply", lambda update: rates.append(update.rate))
+    obs, winners = np.full((4, 2), 0.5), np.zeros((4, CONFIG.groups + 1), dtype=np.int64)
+    for _ in range(3):
+        agent.train(obs, winners, np.arange(4), np.ones(4))
+    assert rates == [2.0**-6, 2.0**-6, 2.0**-7]
 
 
 def test_centring_happens_on_the_host_and_is_saved_with_the_parameters() -> None:

@@ -93,7 +93,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
         ("cartpole", REPLAY, ("--backend", "float")),
         ("cartpole", (*REPLAY, "learning.rule=published"), ()),
         ("cartpole", (*REPLAY, "learning.rule=conditional"), ()),
-        ("cartpole", ROLLOUT, ()),
+        ("cartpole", (*ROLLOUT, "learning.halve=7"), ()),
         ("cartpole", ("reinforce.episodes=3",), ("--algorithm", "reinforce")),
         ("mnist", ("classify.batch=16", "classify.validation=10"), ()),
         ("mnist", ("classify.batch=16", "classify.validation=10"), ("--algorithm", "ppo")),

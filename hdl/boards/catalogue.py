@@ -65,7 +65,7 @@ class Family:
     block_kbit: bits of a block memory, in 1024.
     bitstream: suffix of the file that a device is configured with.
     recipe: how Yosys makes cells; learning_recipe: the same of builds that learn.
-    routing: options of nextpnr for builds of few lanes.
+    routing: options of nextpnr.
     utilisation: nextpnr's names of the cells that :class:`Resources` counts.
     files: what the recipes read beside the design, by name.
     """

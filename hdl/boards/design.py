@@ -27,7 +27,7 @@ def divisors(board: Board, clock: int) -> Divisors:
 
 
 class BoardDesign(Elaboratable):
-    """:class:`hdl.board.BoardTop` at the pins of a board; ``learns`` and ``lanes`` are those of the core.
+    """:class:`hdl.board.BoardTop` at the pins of a board; ``learns`` is that of the core.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class BoardDesign(Elaboratable):
     """
 
     def __init__(self, board: Board, config: DeviceConfig, options: CoreOptions, clock: int) -> None:
-        self.board, self.learns, self.lanes = board, options.learns, config.lanes
+        self.board, self.learns = board, options.learns
         self.divisors = divisors(board, clock)
         self._top = BoardTop(config, options, round(self.divisors.frequency), board.baud)
 

@@ -31,9 +31,6 @@ TOOLS = {
 STAGES = {"place and route": f"{NAME}.tim", "bitstream": "routed.json"}
 """Stages of a build behind its synthesis, and the file that appears as each begins."""
 
-NARROW_LANES = 16
-"""Builds of more lanes are routed as nextpnr does by itself: slower, but the faster router found no end with 35."""
-
 POLL_SECONDS = 0.2
 
 Progress = Callable[[str], object]
@@ -105,13 +102,12 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     """
     platform = board.platform()
     recipe = board.family.learning_recipe if design.learns else board.family.recipe
-    routing = board.family.routing if design.lanes <= NARROW_LANES else ""
     plan = platform.prepare(
         design,
         NAME,
         synth_opts=recipe.options,
         script_after_synth="\n".join(recipe.commands),
-        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {routing}",
+        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {board.family.routing}",
         verbose=False,
     )
     plan.extract(folder)
