@@ -83,7 +83,9 @@ class Results(wiring.Component):
         m.submodules.probability = probability = Memory(
             shape=data.ArrayLayout(config.probability.bits, lanes), depth=max(self._beats, 2), init=[]
         )
+        # Who asks for a winner has a port of its own, so that the way on from there does not begin with what is sent.
         put_winner, get_winner = winner.write_port(), winner.read_port(domain="comb")
+        ask_winner = winner.read_port(domain="comb")
         put_beat, get_beat = probability.write_port(), probability.read_port(domain="comb")
         m.d.comb += [
             put_winner.en.eq(self.winners.valid),
@@ -106,8 +108,9 @@ class Results(wiring.Component):
         out, out_valid = Signal(WORD), Signal()
         m.d.comb += [
             advance.eq(~out_valid | self.words.ready),
-            get_winner.addr.eq(self.group),
-            self.winner.eq(get_winner.data),
+            get_winner.addr.eq(index),
+            ask_winner.addr.eq(self.group),
+            self.winner.eq(ask_winner.data),
             get_beat.addr.eq(beat),
             self.peek_address.eq(beat),
             self.words.valid.eq(out_valid),
@@ -165,7 +168,7 @@ class Results(wiring.Component):
                         m.d.sync += index.eq(0)
                         m.next = "WINNERS"
             with m.State("WINNERS"):
-                m.d.comb += [get_winner.addr.eq(index), word.eq(get_winner.data)]
+                m.d.comb += word.eq(get_winner.data)
                 with m.If(advance):
                     m.d.sync += index.eq(index + 1)
                     with m.If(index == config.groups):

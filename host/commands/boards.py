@@ -47,7 +47,7 @@ CASES = {
     "ulx3s-85f-pendulum-learning": Case(
         "ulx3s-85f", "pendulum", (*LEARNS, "core.shared=false", "network.lanes=7", "core.softmax_lanes=2")
     ),
-    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=30", "core.softmax_lanes=5"), 50_000_000),
+    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=21", "core.softmax_lanes=5"), 50_000_000),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
 }
 """All builds, by name."""
