@@ -438,7 +438,7 @@ def test_red_cabinet_is_drawn_where_the_plan_has_it() -> None:
         layout = Layout("test", number)
         room.arrange(layout.furniture, layout.target)
         colours = room.picture(-5.0, -5.0, 0.0).astype(int)
-        # Its top, white and from straight above, is the only bright patch of its size that moves with it.
+        # All else stays, so what changes here is the cabinet.
         room.arrange(layout.furniture, Layout("test", number + 1).target)
         moved = np.abs(room.picture(-5.0, -5.0, 0.0).astype(int) - colours).sum(axis=2) > 60
         # 400 x 300 pixels of 50 degrees from 6.6 m: about 48 pixels a metre on the floor, more higher up.
@@ -450,7 +450,7 @@ def test_red_cabinet_is_drawn_where_the_plan_has_it() -> None:
 def test_random_policy_seldom_finds_the_target_of_a_varied_room() -> None:
     rng, env = np.random.default_rng(0), RobotNavigationVaried(split=1, blank=1)
     found = [play(env, seed, lambda: int(rng.integers(5)))[1]["success"] for seed in range(200)]
-    assert np.mean(found) < 0.3
+    assert np.mean(found) < 0.2
 
 
 # --- shipped agents, and hardware ----------------------------------------------------------------------
