@@ -318,6 +318,17 @@ TASKS = {
             score="score",
         ),
         Task(
+            "robot-navigation-varied",
+            "the same in a room whose furniture and target stand elsewhere in each episode (PyBullet)",
+            inputs=4800,
+            actions=5,
+            defaults=_navigation,
+            environment="svpg/RobotNavigationVaried-v0",
+            options=("split", "mirror", "blank"),
+            measures=("success",),
+            score="score",
+        ),
+        Task(
             "mnist",
             "classify handwritten digits from reward alone",
             inputs=784,

@@ -33,13 +33,29 @@ pytest.importorskip("pybullet", reason="PyBullet has wheels for CPython 3.11 and
 from host.envs.bullet import Frames, grey, halved
 from host.envs.robot_arm import HOME, MOVES, REACH, STRIDE, TEST, TRAINING, RobotArm, workplace
 from host.envs.robot_navigation import NEAREST, NOISE, RobotNavigation, starts
-from host.envs.room import ACTIONS, AHEAD, COLUMNS, FURNITURE, RADIUS, SIGHT, TURN_LEFT, Furniture, crosses, plan
+from host.envs.robot_navigation_varied import APART, ENOUGH, Layout, RobotNavigationVaried, varied_room
+from host.envs.room import (
+    ACTIONS,
+    AHEAD,
+    COLUMNS,
+    FURNITURE,
+    LENGTH,
+    RADIUS,
+    SIGHT,
+    TARGET,
+    TURN_LEFT,
+    WIDTH,
+    Furniture,
+    crosses,
+    middle,
+    plan,
+)
 
 Env = gymnasium.Env[Any, Any]
 Maker = Callable[..., Env]
-IDS = ("svpg/RobotArm-v0", "svpg/RobotNavigation-v0")
+IDS = ("svpg/RobotArm-v0", "svpg/RobotNavigation-v0", "svpg/RobotNavigationVaried-v0")
 TASKS = ("robot-arm", "robot-navigation")
-MAKERS: tuple[Maker, ...] = (RobotArm, RobotNavigation)
+MAKERS: tuple[Maker, ...] = (RobotArm, RobotNavigation, RobotNavigationVaried)
 EAST, NORTH, WEST, SOUTH = range(4)
 
 
@@ -94,7 +110,7 @@ def test_rendering_shows_the_state_and_leaves_what_comes_alone(make: Maker) -> N
     assert twin.render() is None
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [*TASKS, "robot-navigation-varied"])
 def test_environments_that_are_stepped_together_see_what_a_single_one_sees(name: str) -> None:
     """They share one scene, so each has to put it as its own state is."""
     task = get_task(name)
@@ -369,6 +385,71 @@ def test_random_policy_finds_the_target_in_fewer_than_a_fifth_of_the_episodes() 
     # Pictures take the time, and chance does not look at them.
     rng, env = np.random.default_rng(0), RobotNavigation(split=1, blank=1)
     found = [play(env, seed, lambda: int(rng.integers(5)))[1]["success"] for seed in range(300)]
+    assert np.mean(found) < 0.2
+
+
+# --- navigation in rooms that vary ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", ["training", "test"])
+def test_every_room_has_its_pieces_within_the_walls_and_a_way_between_them(split: str) -> None:
+    for number in range(30):
+        layout = Layout(split, number)
+        pieces = (layout.target, *layout.furniture)
+        for piece, model in zip(pieces, (TARGET, *FURNITURE), strict=True):
+            for got, size, limit in ((piece.x, model.x, LENGTH), (piece.y, model.y, WIDTH)):
+                assert got[0] >= 0 and got[1] <= limit + 1e-9
+                assert got[1] - got[0] == pytest.approx(size[1] - size[0])
+        for place, one in enumerate(pieces):
+            for other in pieces[:place]:
+                gaps = (max(a[0] - b[1], b[0] - a[1]) for a, b in ((one.x, other.x), (one.y, other.y)))
+                assert max(gaps) >= APART - 1e-9
+        assert len(layout.starts) >= ENOUGH
+        assert layout.plan.steps[layout.starts].min() >= NEAREST
+
+
+def test_rooms_differ_between_episodes_and_between_training_and_tests() -> None:
+    targets = {middle(Layout(split, number).target) for split in ("training", "test") for number in range(20)}
+    assert len(targets) == 40
+    again = Layout("test", 3)
+    assert (again.target, again.furniture) == (Layout("test", 3).target, Layout("test", 3).furniture)
+    env: Any = RobotNavigationVaried(blank=1)
+    env.reset(seed=1)
+    first = env.layout
+    env.reset()
+    assert env.layout.furniture != first.furniture and env.layout.target != first.target
+
+
+def test_robot_sees_the_room_of_its_episode() -> None:
+    """From the same pose: moved furniture changes the picture, and putting it back restores every pixel."""
+    here, there = Layout("training", 0), Layout("training", 1)
+    room, pose = varied_room(), (0.5, 0.5, 0.6)
+    pictures = []
+    for layout in (here, there, here):
+        room.arrange(layout.furniture, layout.target)
+        pictures.append(room.look(*pose))
+    assert (pictures[0] != pictures[1]).mean() > 0.02
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+
+
+def test_red_cabinet_is_drawn_where_the_plan_has_it() -> None:
+    room = varied_room()
+    for number in range(5):
+        layout = Layout("test", number)
+        room.arrange(layout.furniture, layout.target)
+        colours = room.picture(-5.0, -5.0, 0.0).astype(int)
+        # All else stays, so what changes here is the cabinet.
+        room.arrange(layout.furniture, Layout("test", number + 1).target)
+        moved = np.abs(room.picture(-5.0, -5.0, 0.0).astype(int) - colours).sum(axis=2) > 60
+        # 400 x 300 pixels of 50 degrees from 6.6 m: about 48 pixels a metre on the floor, more higher up.
+        x, y = middle(layout.target)
+        column, row = round(200 + (x - LENGTH / 2) * 58), round(150 - (y - WIDTH / 2) * 58)
+        assert moved[max(row - 12, 0) : row + 12, max(column - 12, 0) : column + 12].any()
+
+
+def test_random_policy_seldom_finds_the_target_of_a_varied_room() -> None:
+    rng, env = np.random.default_rng(0), RobotNavigationVaried(split=1, blank=1)
+    found = [play(env, seed, lambda: int(rng.integers(5)))[1]["success"] for seed in range(200)]
     assert np.mean(found) < 0.2
 
 

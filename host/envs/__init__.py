@@ -1,7 +1,8 @@
 """Environments, registered with gymnasium when this package is imported.
 
 ``svpg/InvertedPendulum-v0``, ``svpg/CartPole-v0``, ``svpg/MNIST-v0``, ``svpg/DoomHealthGathering-v0``,
-``svpg/RobotArm-v0`` and ``svpg/RobotNavigation-v0``: observations float32 in [0, 1], discrete actions.
+``svpg/RobotArm-v0``, ``svpg/RobotNavigation-v0`` and ``svpg/RobotNavigationVaried-v0``: observations float32 in [0, 1],
+discrete actions.
 ``gymnasium.make("host.envs:svpg/CartPole-v0")`` imports and makes one in one go.
 """
 
@@ -15,8 +16,17 @@ from host.envs.mnist import MNIST
 from host.envs.pendulum import InvertedPendulum
 from host.envs.robot_arm import RobotArm
 from host.envs.robot_navigation import RobotNavigation
+from host.envs.robot_navigation_varied import RobotNavigationVaried
 
-__all__ = ["MNIST", "CartPole", "DoomHealthGathering", "InvertedPendulum", "RobotArm", "RobotNavigation"]
+__all__ = [
+    "MNIST",
+    "CartPole",
+    "DoomHealthGathering",
+    "InvertedPendulum",
+    "RobotArm",
+    "RobotNavigation",
+    "RobotNavigationVaried",
+]
 
 # The checker and the order enforcer cost as much as a simulation step; the tests run the checker instead.
 for _name, _limit in (
@@ -26,6 +36,7 @@ for _name, _limit in (
     ("DoomHealthGathering", None),
     ("RobotArm", None),
     ("RobotNavigation", None),
+    ("RobotNavigationVaried", None),
 ):
     gymnasium.register(
         id=f"svpg/{_name}-v0",

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from host.envs.bullet import Picture, Sight, check_action, check_split
-from host.envs.room import ACTIONS, COLUMNS, COLUMNS_SEEN, GRID, ROWS_SEEN, plan, room
+from host.envs.room import ACTIONS, COLUMNS, COLUMNS_SEEN, GRID, ROWS_SEEN, Room, plan, room
 from host.envs.scaling import check_render_mode
 
 STEPS = 200
@@ -74,14 +74,30 @@ class RobotNavigation(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def __init__(self, split: float = 0, mirror: float = 0, blank: float = 0, render_mode: str | None = None) -> None:
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
-        self._starts = starts(check_split(split, SPLITS))
+        self._split = check_split(split, SPLITS)
         self._sight = Sight(mirror, blank)
         self.observation_space = Box(0.0, 1.0, (ROWS_SEEN * COLUMNS_SEEN,), np.float32)
         self.action_space = Discrete(len(ACTIONS))
-        self._plan, self._room = plan(), room()
-        self.state = int(self._starts[0])
+        self._plan, self._room = plan(), self._open()
+        self.state = int(starts(self._split)[0])
         self._pose = (0.0, 0.0, 0.0)
         self._done = self._shortest = 0
+
+    def _open(self) -> Room:
+        """The room that pictures are taken of."""
+        return room()
+
+    def _start(self) -> int:
+        """Draw the state that an episode starts in."""
+        able = starts(self._split)
+        return int(able[int(self.np_random.integers(len(able)))])
+
+    def _arrange(self) -> None:
+        """Before each picture: environments of a process share a room."""
+
+    def _look(self) -> Picture:
+        self._arrange()
+        return self._room.look(*self._pose)
 
     def oracle(self) -> int:
         """The first action of a shortest way.
@@ -107,14 +123,14 @@ class RobotNavigation(gymnasium.Env[NDArray[np.float32], np.int64]):
             row * GRID + NOISE[0] * float(along),
             heading * math.pi / 2 + NOISE[1] * float(turned),
         )
-        return self._sight.observation(lambda: self._room.look(*self._pose), ROWS_SEEN * COLUMNS_SEEN)
+        return self._sight.observation(self._look, ROWS_SEEN * COLUMNS_SEEN)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start an episode; ``options`` are not read."""
         super().reset(seed=seed)
-        self.state = int(self._starts[int(self.np_random.integers(len(self._starts)))])
+        self.state = self._start()
         self._done, self._shortest = 0, int(self._plan.steps[self.state])
         return self._stand(), self._info()
 
@@ -139,4 +155,5 @@ class RobotNavigation(gymnasium.Env[NDArray[np.float32], np.int64]):
         """The room from above as uint8 (300, 400, 3), or ``None`` without a render mode."""
         if self.render_mode is None:
             return None
+        self._arrange()
         return self._room.picture(*self._pose)

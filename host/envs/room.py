@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,8 +96,10 @@ DECORATION = (
 )
 """What the robot passes by or over."""
 
-CENTRE = (sum(TARGET.x) / 2, sum(TARGET.y) / 2)
-"""Of the target on the floor, metres."""
+
+def middle(item: Furniture) -> tuple[float, float]:
+    """Centre of a box on the floor, metres."""
+    return sum(item.x) / 2, sum(item.y) / 2
 
 
 def crosses(item: Furniture, start: NDArray[np.float64], end: tuple[float, float]) -> NDArray[np.bool_]:
@@ -115,32 +118,38 @@ def crosses(item: Furniture, start: NDArray[np.float64], end: tuple[float, float
 
 
 class Plan:
-    """The room as a grid. A state is ``(row * COLUMNS + column) * 4 + heading``.
+    """A room as a grid. A state is ``(row * COLUMNS + column) * 4 + heading``.
 
     Parameters
+    ----------
+    furniture, target: what stands in it.
+
+    Attributes
     ----------
     free: bool (ROWS, COLUMNS), the robot can be there.
     distance: float64 (ROWS, COLUMNS), from node to target in metres.
     found: bool (states,), the target is within :data:`SIGHT`, in the field of view, and nothing high is before it.
     following: int64 (states, 5), the state after each action; a blocked robot turns, but stays where it is.
     blocked: bool (states, 5).
-    steps: int64 (states,), actions that it takes at least to find the target; −1 where the robot cannot be.
+    steps: int64 (states,), actions that it takes at least to find the target; −1 where the robot cannot be, or where no
+        way leads from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, furniture: Sequence[Furniture] = FURNITURE, target: Furniture = TARGET) -> None:
+        centre = middle(target)
         x, y = np.meshgrid(np.arange(COLUMNS) * GRID, np.arange(ROWS) * GRID)
         self.free = (x >= RADIUS) & (x <= LENGTH - RADIUS) & (y >= RADIUS) & (y <= WIDTH - RADIUS)
-        for item in (*FURNITURE, TARGET):
+        for item in (*furniture, target):
             aside = np.maximum(np.maximum(item.x[0] - x, x - item.x[1]), 0.0)
             along = np.maximum(np.maximum(item.y[0] - y, y - item.y[1]), 0.0)
             self.free &= np.hypot(aside, along) >= RADIUS
-        self.distance = np.hypot(x - CENTRE[0], y - CENTRE[1])
+        self.distance = np.hypot(x - centre[0], y - centre[1])
         clear = self.distance <= SIGHT
         nodes = np.stack((x.ravel(), y.ravel()), axis=1)
-        for item in FURNITURE:
+        for item in furniture:
             if item.z[1] > HEIGHT:
-                clear &= ~crosses(item, nodes, CENTRE).reshape(clear.shape)
-        bearing = np.arctan2(CENTRE[1] - y, CENTRE[0] - x)
+                clear &= ~crosses(item, nodes, centre).reshape(clear.shape)
+        bearing = np.arctan2(centre[1] - y, centre[0] - x)
         off = np.abs((bearing[:, :, None] - np.arange(4) * math.pi / 2 + math.pi) % (2 * math.pi) - math.pi)
         self.found = ((off <= HALF_VIEW) & (clear & self.free)[:, :, None]).ravel()
         self.following, self.blocked = self._moves()
@@ -187,21 +196,39 @@ def plan() -> Plan:
 
 
 class Room:
-    """The room in PyBullet, with a robot: one for all environments of a process."""
+    """A room in PyBullet, with a robot: one of a kind for all environments of a process."""
 
     def __init__(self) -> None:
         self._scene = Scene()
         floor = Furniture((0.0, LENGTH), (0.0, WIDTH), (-0.1, 0.0), (0.5, 0.47, 0.42))
-        for item in (floor, *WALLS, *FURNITURE, TARGET, *DECORATION):
-            sides = (item.x, item.y, item.z)
-            size, centre = [high - low for low, high in sides], [(low + high) / 2 for low, high in sides]
-            self._scene.box(size, centre, item.colour)
+        bodies = [self._box(item) for item in (floor, *WALLS, *FURNITURE, TARGET, *DECORATION)]
+        first = 1 + len(WALLS)
+        # The first decoration is the top of the target.
+        self._furniture = bodies[first : first + len(FURNITURE)]
+        self._target = bodies[first + len(FURNITURE) : first + len(FURNITURE) + 2]
+        self._standing: tuple[tuple[Furniture, ...], Furniture] = (FURNITURE, TARGET)
         self._robot = (
             self._scene.box((0.4, 0.34, 0.3), (0.0, 0.0, -9.0), (0.15, 0.15, 0.2)),
             self._scene.box((0.12, 0.24, 0.3), (0.0, 0.0, -9.0), (0.9, 0.6, 0.1)),
         )
         self._eye = Camera(ROWS_SEEN, COLUMNS_SEEN, ANGLE, 12.0)
         self._above = Camera(300, 400, 50.0, 12.0)
+
+    def _box(self, item: Furniture) -> int:
+        sides = (item.x, item.y, item.z)
+        return self._scene.box(
+            [high - low for low, high in sides], [(low + high) / 2 for low, high in sides], item.colour
+        )
+
+    def arrange(self, furniture: tuple[Furniture, ...], target: Furniture) -> None:
+        """Put the furniture and the target, of the sizes of :data:`FURNITURE` and :data:`TARGET`, somewhere else."""
+        if (furniture, target) == self._standing:
+            return
+        for body, item in zip(self._furniture, furniture, strict=True):
+            self._scene.move(body, (*middle(item), sum(item.z) / 2))
+        for body, item in zip(self._target, (TARGET, DECORATION[0]), strict=True):
+            self._scene.move(body, (*middle(target), sum(item.z) / 2))
+        self._standing = (furniture, target)
 
     def look(self, x: float, y: float, yaw: float) -> Picture:
         """Grey pixels (60, 80) of the robot's camera; metres and radians."""

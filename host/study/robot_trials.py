@@ -14,7 +14,7 @@ from host.fleet import Fleet
 from host.seeds import Purpose, environment_seed
 from host.tasks import Task
 
-FRESH = {"robot-arm": {"split": 2}, "robot-navigation": {"split": 1}}
+FRESH = {"robot-arm": {"split": 2}, "robot-navigation": {"split": 1}, "robot-navigation-varied": {"split": 1}}
 """Arguments that make episodes no training has seen."""
 
 
