@@ -81,19 +81,21 @@ class BoardTop(wiring.Component):
             core.responses.ready.eq(link.responses.ready),
         ]
         half = self.clock_hz // (2 * BLINK_HZ)
-        blink, glow = Signal(range(half)), Signal(range(int(self.clock_hz * ERROR_SECONDS) + 1))
-        lost = Signal()
+        # Counting up, as counting down breaks the carry chain of an iCE40 into pieces, slower than all of the link.
+        glow_cycles = max(int(self.clock_hz * ERROR_SECONDS), 1)
+        blink, glow, lost = Signal(range(half)), Signal(range(glow_cycles)), Signal()
         m.d.comb += [
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),
             self.busy.eq(link.busy),
-            self.error.eq(glow != 0),
         ]
         m.d.sync += [blink.eq(blink + 1), lost.eq(link.lost)]
         with m.If(blink == half - 1):
             m.d.sync += [blink.eq(0), self.alive.eq(~self.alive)]
         with m.If(lost):
-            m.d.sync += glow.eq(int(self.clock_hz * ERROR_SECONDS))
-        with m.Elif(glow != 0):
-            m.d.sync += glow.eq(glow - 1)
+            m.d.sync += [glow.eq(0), self.error.eq(1)]
+        with m.Elif(glow == glow_cycles - 1):
+            m.d.sync += self.error.eq(0)
+        with m.Else():
+            m.d.sync += glow.eq(glow + 1)
         return m
