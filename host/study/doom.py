@@ -19,7 +19,7 @@ from host.packed import trained
 from host.run import RunFolder
 from host.seeds import Purpose, environment_seed
 from host.settings import RunConfig, Settings
-from host.study.runner import Case, Finished, grouped, markdown_table, run_cases, write_report
+from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
 from host.tasks import get_task
 
 TASK = "doom-health-gathering"
@@ -215,11 +215,12 @@ def cases(seeds: int, episodes: int | None, share: float) -> list[Case]:
 
 def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
     """Run the study and write ``doom.md`` and ``doom.png`` into ``out``; returns the table."""
-    finished = run_cases(cases(seeds, 12 if quick else None, 0.05 if quick else 1.0), journal, workers)
+    wanted = cases(seeds, 12 if quick else None, 0.05 if quick else 1.0)
+    finished = run_cases(wanted, journal, workers)
     blind, changes, runs = finished[0].result, finished[1].result, finished[2:]
     table = _table(runs, blind)
     _plot(runs, out / "doom.png")
-    write_report(out / "doom.md", _text(table, changes))
+    write_report(out / "doom.md", _text(table, changes, missing(wanted, finished)))
     return table
 
 
@@ -278,7 +279,7 @@ def _plot(finished: list[Finished], path: Path) -> None:
         axes.legend(fontsize=8, frameon=False)
 
 
-def _text(table: str, changes: dict[str, float]) -> str:
+def _text(table: str, changes: dict[str, float], lacking: str) -> str:
     count = SHOWS["usual"][0]
     return f"""# Health gathering, seen
 
@@ -291,6 +292,8 @@ Survival alone proves little: a script without eyes lives nearly as long. What c
 finds, and that it fails when it cannot see.
 
 {table}
+
+{lacking}
 
 ![greedy return over steps of training](doom.png)
 

@@ -16,7 +16,7 @@ from host.run import RunFolder
 from host.study.robot_shipped import EPISODES, shipped_case
 from host.study.robot_training import MLP, TRIAL_SEED, TRIALS, train_case, try_out
 from host.study.robot_trials import FRESH, Chance
-from host.study.runner import Case, Finished, grouped, markdown_table, run_cases, write_report
+from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
 from host.tasks import Task, get_task
 
 SEEDS = 5
@@ -76,7 +76,7 @@ def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
         _plot(finished, name, out / f"{name}.png")
         _film(finished, get_task(name), out / f"{name}.gif")
     write_report(
-        out / "robots.md", _text(table, bounds, _looking(finished), _missing(wanted, finished), _shipped(ready))
+        out / "robots.md", _text(table, bounds, _looking(finished), missing(wanted, finished), _shipped(ready))
     )
     return table
 
@@ -178,16 +178,6 @@ def _plot(finished: list[Finished], task: str, path: Path) -> None:
         axes.set_ylabel("validation score, greedy")
         axes.set_title(task)
         axes.legend(fontsize=8)
-
-
-def _missing(wanted: list[Case], finished: list[Finished]) -> str:
-    """A paragraph on the runs that are not there."""
-    done = {item.case.key for item in finished}
-    lacking: dict[str, int] = {}
-    for case in wanted:
-        lacking[case.name] = lacking.get(case.name, 0) + (case.key not in done)
-    rows = [f"{name.replace('|', ', ')}: {count}" for name, count in lacking.items() if count]
-    return f"Seeds that have not been run: {'; '.join(rows)}." if rows else "All seeds have been run."
 
 
 def _text(table: str, bounds: str, looking: str, missing: str, shipped: str) -> str:

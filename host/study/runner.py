@@ -140,3 +140,13 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def write_report(path: Path, text: str) -> None:
     """Write a Markdown report whole or not at all."""
     write_atomically(path, lambda stream: stream.write((text.rstrip() + "\n").encode()))
+
+
+def missing(wanted: Sequence[Case], finished: Sequence[Finished]) -> str:
+    """A paragraph on the runs that are not there."""
+    done = {item.case.key for item in finished}
+    lacking: dict[str, int] = {}
+    for case in wanted:
+        lacking[case.name] = lacking.get(case.name, 0) + (case.key not in done)
+    rows = [f"{name.replace('|', ', ')}: {count}" for name, count in lacking.items() if count]
+    return f"Seeds that have not been run: {'; '.join(rows)}." if rows else "All seeds have been run."
