@@ -98,8 +98,8 @@ def markdown(data: dict[str, dict[str, Any]]) -> str:
         "are the mean over 40 observations and exact; those of a sample are predicted. In brackets: what `svpg plan`",
         "says.",
         "",
-        f"Where lanes are not given, `svpg plan` proposes {MOST_LANES} at most: pendulums of 35 and 69 lanes, and MNIST",
-        "20×10 of 30, have been placed, but nextpnr found no end routing them. An iCEBreaker is too small",
+        f"Where lanes are not given, `svpg plan` proposes {MOST_LANES} at most: pendulums of 35 and 69 lanes,",
+        "and MNIST 20×10 of 30, have been placed, but nextpnr found no end routing them. An iCEBreaker is too small",
         "([icebreaker.md](../boards/icebreaker.md)).",
         "",
         "| build | lanes, of softmax | learns | LUTs | multipliers | block memory (kbit) | Fmax (MHz) | clock (MHz) "
