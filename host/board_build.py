@@ -13,7 +13,7 @@ from typing import Any
 
 from golden.files import make_folder, write_atomically
 from hdl.boards.catalogue import NAME
-from hdl.boards.design import BoardDesign
+from hdl.boards.design import BoardDesign, divisors
 from hdl.boards.flow import DoesNotFitError, Placed, place_and_route
 from host.board_report import build_report, failed_report, markdown
 from host.board_subject import Wanted
@@ -55,7 +55,7 @@ def build_board(wanted: Wanted, plan: Plan, folder: Path, clock: int, seed: int,
     SvpgError: a clock that cannot be made; a tool that is missing or fails; files that cannot be written.
     """
     board = plan.board
-    design = BoardDesign(board, plan.config, plan.options, clock)
+    frequency = divisors(board, clock).frequency
     make_folder(folder)
     bitstream = folder / f"{NAME}.{board.family.bitstream}"
     # What an earlier build left would be taken for this one's, should this one fail.
@@ -66,7 +66,7 @@ def build_board(wanted: Wanted, plan: Plan, folder: Path, clock: int, seed: int,
         try:
             found = _run_tools(BoardDesign(board, plan.config, plan.options, clock), folder, number)
         except DoesNotFitError as error:
-            return Built(failed_report(wanted, plan, error.used, design.divisors.frequency, number), str(error))
+            return Built(failed_report(wanted, plan, error.used, frequency, number), str(error))
         if best is None or found.fmax > best[0].fmax:
             best = found, number
         if not NEARLY * found.clock <= found.fmax < found.clock:
