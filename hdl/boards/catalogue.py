@@ -162,7 +162,6 @@ def _icebreaker() -> ICEBreakerPlatform:
 ULX3S: dict[str, Any] = {
     "family": ECP5,
     "oscillator": 25_000_000,
-    "clock": 75_000_000,
     "baud": 3_000_000,
     "leds": {"alive": ("led", 0), "busy": ("led", 1), "error": ("led", 2)},
     "programmer": "ulx3s",
@@ -178,6 +177,7 @@ BOARDS = {
             device="LFE5U-85F",
             platform=ULX3S_85F_Platform,
             resources=Resources(luts=83_640, registers=83_640, multipliers=156, block_rams=208),
+            clock=66_666_667,
             **ULX3S,
         ),
         Board(
@@ -186,6 +186,7 @@ BOARDS = {
             device="LFE5U-25F",
             platform=ULX3S_25F_Platform,
             resources=Resources(luts=24_288, registers=24_288, multipliers=28, block_rams=56),
+            clock=75_000_000,
             **ULX3S,
         ),
         Board(
