@@ -23,7 +23,7 @@ from hdl.results import Results
 from hdl.sampler import Sampler
 from hdl.softmax import Softmax
 from hdl.traces import follows
-from hdl.transaction import DECISION, learn_with, learning_multipliers, sample, transaction_signature
+from hdl.transaction import DECISION, learn_with, sample, transaction_signature
 
 
 def first_sampled_pass(config: DeviceConfig) -> int:
@@ -259,8 +259,7 @@ class Decision(wiring.Component):
             m.submodules.eligibility = clocks.within(clocks.LEARN, eligibility, platform)
             counters["learn_words"] = eligibility.word_count
             m.d.comb += [eligibility.starts.payload.rule.eq(lesson.rule), eligibility.winner.eq(self.given_winner)]
-            multipliers = learning_multipliers(m, config, self.options, engine)
-            learn_with(m, self, eligibility, multipliers, mover, lesson.modulator, tracing, self.options)
+            learn_with(m, self, eligibility, engine, mover, lesson.modulator, tracing)
             with m.If(learned):
                 m.d.comb += results.counts.as_value().eq(Cat(passes, *(counters[name] for name in LEARN_COUNTERS)))
         turn = mover.passes.payload
@@ -301,7 +300,7 @@ class Decision(wiring.Component):
                     m.d.comb += [mover.passes.valid.eq(1), turn.silent.eq(1), turn.scan.eq(Scan.ALL), turn.always.eq(1)]
                     proceed("ASSIGN UNIFORM")
                 with m.State("ASSIGN UNIFORM"):
-                    m.d.comb += [mover.outcomes.ready.eq(1)]
+                    m.d.comb += mover.outcomes.ready.eq(1)
                     with m.If(mover.outcomes.valid):
                         m.d.sync += assigned.eq(0)
                         proceed("PASS")
@@ -321,7 +320,7 @@ class Decision(wiring.Component):
                 ]
                 proceed("PASSING")
             with m.State("PASSING"):
-                m.d.comb += [mover.outcomes.ready.eq(1)]
+                m.d.comb += mover.outcomes.ready.eq(1)
                 with m.If(mover.outcomes.valid):
                     with m.If(changed & (number != config.iterations)):
                         proceed("PASS")
@@ -348,7 +347,7 @@ class Decision(wiring.Component):
                     m.d.sync += [value.eq(config.groups) for value in (group, choice, winner)]
                     proceed("ASSIGN WINNERS")
             with m.State("ASSIGN WINNERS"):
-                m.d.comb += [mover.outcomes.ready.eq(1)]
+                m.d.comb += mover.outcomes.ready.eq(1)
                 with m.If(mover.outcomes.valid):
                     m.d.sync += assigned.eq(0)
                     proceed("ACTION")
@@ -367,7 +366,7 @@ class Decision(wiring.Component):
                     ]
                     proceed("EXPECTING")
                 with m.State("EXPECTING"):
-                    m.d.comb += [mover.outcomes.ready.eq(1)]
+                    m.d.comb += mover.outcomes.ready.eq(1)
                     with m.If(mover.outcomes.valid):
                         proceed("ELIGIBILITY")
                 with m.State("CLAMP"):
@@ -382,7 +381,7 @@ class Decision(wiring.Component):
                     m.d.sync += [assigned.eq(config.groups), number.eq(0)]
                     proceed("ASSIGN ACTION")
                 with m.State("ASSIGN ACTION"):
-                    m.d.comb += [mover.outcomes.ready.eq(1)]
+                    m.d.comb += mover.outcomes.ready.eq(1)
                     with m.If(mover.outcomes.valid):
                         m.d.sync += assigned.eq(0)
                         proceed("CLAMPED PASS")
@@ -399,13 +398,13 @@ class Decision(wiring.Component):
                     m.d.sync += [number.eq(number + 1), passes.eq(passes + 1)]
                     proceed("CLAMPED PASSING")
                 with m.State("CLAMPED PASSING"):
-                    m.d.comb += [mover.outcomes.ready.eq(1)]
+                    m.d.comb += mover.outcomes.ready.eq(1)
                     with m.If(mover.outcomes.valid):
                         proceed("ELIGIBILITY")
                         with m.If(changed & (number != config.clamp_iterations)):
                             proceed("CLAMPED PASS")
                 with m.State("ELIGIBILITY"):
-                    m.d.comb += [eligibility.starts.valid.eq(~started)]
+                    m.d.comb += eligibility.starts.valid.eq(~started)
                     with m.If(eligibility.starts.ready):
                         m.d.sync += started.eq(1)
                     with m.If(eligibility.done):

@@ -207,12 +207,7 @@ class EventEngine(wiring.Component):
             product_bits=multipliers.products[0].shape().width,
             is_pair=any(beat.offset + beat.size > lanes for beat in beats),
         )
-        # Of the last word that a scan is to show; then, that it can be looked at from the next cycle on.
-        opens, shows = Signal(), Signal()
-        if potentials.latency > 1:
-            m.d.sync += shows.eq(opens)
-        else:
-            m.d.comb += shows.eq(opens)
+        opens = Signal()
         m.d.comb += [
             potentials.soon.eq(target[-3]),
             potentials.coming.eq(target[-2]),
@@ -269,7 +264,7 @@ class EventEngine(wiring.Component):
         m.d.comb += [
             leaves.eq(nears & (~out_valid | self.beats.ready)),
             reads.eq(holds & (~nears | leaves)),
-            resolves.eq(found & (opened | shows) & (~holds | reads)),
+            resolves.eq(found & (opened | potentials.shows) & (~holds | reads)),
             looks.eq(scanning & (number <= stop) & (~found | resolves)),
             look.addr.eq(number),
             look.en.eq(looks),
@@ -283,7 +278,7 @@ class EventEngine(wiring.Component):
                 number.eq(Mux(offered.scan & Scan.HIDDEN, 0, hidden_beats)),
                 stop.eq(Mux(offered.scan & Scan.ACTION, len(beats) - 1, hidden_beats - 1)),
             ]
-        with m.Elif(shows):
+        with m.Elif(potentials.shows):
             m.d.sync += opened.eq(1)
         with m.If(looks):
             m.d.sync += [found.eq(1), found_final.eq(number == stop), number.eq(number + 1)]

@@ -17,7 +17,17 @@ def delay(stages: Sequence[Any]) -> list[Any]:
     return [later.eq(earlier) for earlier, later in itertools.pairwise(stages)]
 
 
-class StreamRegister(wiring.Component):
+class _InTheWay(wiring.Component):
+    """What a stream passes on its way from ``source`` to ``sink``."""
+
+    latency = 1
+    """Cycles from a payload to the offer of it."""
+
+    def __init__(self, shape: ShapeLike) -> None:
+        super().__init__({"source": In(stream.Signature(shape)), "sink": Out(stream.Signature(shape))})
+
+
+class StreamRegister(_InTheWay):
     """A register in the way of a stream, so that no path goes on from what comes to what is handed on.
 
     A payload is offered :attr:`latency` cycle after it was taken; one may pass in every cycle.
@@ -30,12 +40,6 @@ class StreamRegister(wiring.Component):
     -------
     source: In(stream); sink: Out(stream).
     """
-
-    latency = 1
-    """Cycles from a payload to the offer of it."""
-
-    def __init__(self, shape: ShapeLike) -> None:
-        super().__init__({"source": In(stream.Signature(shape)), "sink": Out(stream.Signature(shape))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -50,7 +54,7 @@ class StreamRegister(wiring.Component):
         return m
 
 
-class StreamBuffer(wiring.Component):
+class StreamBuffer(_InTheWay):
     """Two registers in the way of a stream, so that no path goes through it, neither of what comes nor of ``ready``.
 
     A payload is offered :attr:`latency` cycle after it was taken; one may pass in every cycle.
@@ -63,12 +67,6 @@ class StreamBuffer(wiring.Component):
     -------
     source: In(stream); sink: Out(stream).
     """
-
-    latency = 1
-    """Cycles from a payload to the offer of it."""
-
-    def __init__(self, shape: ShapeLike) -> None:
-        super().__init__({"source": In(stream.Signature(shape)), "sink": Out(stream.Signature(shape))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

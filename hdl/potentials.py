@@ -38,7 +38,7 @@ class Potentials(wiring.Component):
     soon, coming: In; the words that products enter after the next cycle, and in the next.
     replaces: In; what lies there then is to be replaced.
     word, enters: In; products: In: they enter this word.
-    opens: In.
+    opens: In; shows: Out; from the next cycle on, what was to be shown can be looked at.
     looks: In; look: In: from the next cycle on, ``columns`` are those of word ``look``, and ``following`` those of the
         one after, or of any if there is none.
     columns: Out; following: Out.
@@ -57,6 +57,7 @@ class Potentials(wiring.Component):
                 "replaces": In(1),
                 "products": In(signed(product_bits)).array(config.lanes),
                 "opens": In(1),
+                "shows": Out(1),
                 "looks": In(1),
                 "look": In(index),
                 "columns": Out(columns),
@@ -88,19 +89,18 @@ class Potentials(wiring.Component):
         )
         # Every sum goes straight into its register, and from there into what is shown, so that nothing but enables and
         # clears has to reach so many places.
-        shows = Signal()
-        m.d.sync += shows.eq(self.opens)
+        m.d.sync += self.shows.eq(self.opens)
+        is_one = config.row_words == 1
         for lane, product in enumerate(self.products):
             now = Array(sums[lane] for sums in newest)[self.word] if config.row_words > 1 else newest[0][lane]
             total = Signal(signed(config.potential_bits), name=f"total{lane}")
             m.d.comb += total.eq(now + product)
             for word in range(config.row_words):
-                one_word = config.row_words == 1
-                with m.If(self.enters & (one_word | (self.word == word))):
+                with m.If(self.enters & (is_one | (self.word == word))):
                     m.d.sync += newest[word][lane].eq(total)
-                with m.If(self.replaces & (one_word | (self.coming == word))):
+                with m.If(self.replaces & (is_one | (self.coming == word))):
                     m.d.sync += newest[word][lane].eq(0)
-                with m.If(shows):
+                with m.If(self.shows):
                     m.d.sync += shown[word][lane].eq(newest[word][lane])
         for number, (look, columns) in enumerate(looks):
             held = Signal.like(look, name=f"held{number}")
@@ -128,6 +128,7 @@ class Potentials(wiring.Component):
             now.addr.eq(Cat(self.coming, old_bank)),
             then.addr.eq(Cat(self.word, new_bank)),
             then.en.eq(self.enters),
+            self.shows.eq(self.opens),
             next_newest.eq(newest),
             next_shown.eq(Mux(self.opens, next_newest, shown)),
         ]

@@ -103,7 +103,6 @@ class DrawGenerator(wiring.Component):
                 x0, x1 = injected
                 k0, k1, k2 = rotating
 
-        is_last = step == steps - 1
         with m.If(busy):
             m.d.sync += [
                 words[0].eq(x0),
@@ -112,7 +111,7 @@ class DrawGenerator(wiring.Component):
                 step.eq(step + 1),
             ]
             if self.rounds_per_cycle > 1:
-                with m.If(is_last):
+                with m.If(step == steps - 1):
                     m.d.sync += [busy.eq(0), done.eq(1)]
         if self.rounds_per_cycle == 1:
             # A cycle with one adder for a round, and one for an injection, whose keys have been added up by then.

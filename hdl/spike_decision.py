@@ -28,7 +28,7 @@ from hdl.shifter import SpikeShifter
 from hdl.softmax import Softmax
 from hdl.spike_draws import SpikeDraws
 from hdl.traces import follows
-from hdl.transaction import DECISION, learn_with, learning_multipliers, sample, transaction_signature
+from hdl.transaction import DECISION, learn_with, sample, transaction_signature
 
 
 class SpikeDecision(wiring.Component):
@@ -294,8 +294,7 @@ class SpikeDecision(wiring.Component):
                 eligibility.starts.payload.more.eq(published & (step != config.steps - config.window)),
                 eligibility.winner.eq(Mux(is_own_action, self.given_winner, results.winner)),
             ]
-            multipliers = learning_multipliers(m, config, self.options, engine)
-            learn_with(m, self, eligibility, multipliers, mover, lesson.modulator, tracing, self.options)
+            learn_with(m, self, eligibility, engine, mover, lesson.modulator, tracing)
             if config.steps == config.window:
                 # Nor has any in the first step; the store holds what another decision has left.
                 with m.If(published & (step == 0)):

@@ -71,32 +71,20 @@ def transaction_signature(config: DeviceConfig, options: CoreOptions) -> wiring.
     )
 
 
-def learning_multipliers(
-    m: Module, config: DeviceConfig, options: CoreOptions, engine: EventEngine
-) -> EventEngine | LearningMultipliers:
-    """What learning multiplies with: the engine, or multipliers of its own."""
-    if options.shared:
-        return engine
-    m.submodules.multipliers = multipliers = LearningMultipliers(config, squares=options.abilities.has_moments)
-    return multipliers
-
-
 def learn_with(
     m: Module,
     owner: wiring.PureInterface,
     eligibility: Eligibility,
-    multipliers: EventEngine | LearningMultipliers,
+    engine: EventEngine,
     mover: Mover,
     modulator: Value,
     tracing: Signal,
-    options: CoreOptions,
 ) -> None:
     """Join an eligibility to what it works on while ``tracing`` is set; rule and winners are left to the caller.
 
     Parameters
     ----------
-    owner: has the members of :func:`transaction_signature`.
-    multipliers: of :func:`learning_multipliers`.
+    owner: has the members of :func:`transaction_signature`, ``config`` and ``options``.
     """
     m.d.comb += owner.learning.eq(tracing | eligibility.busy)
     connect(m, eligibility.fetch, flipped(owner.acc_fetch))
@@ -117,12 +105,17 @@ def learn_with(
             owner.observations.ready.eq(eligibility.observations.ready),
         ]
     # The multipliers: the update borrows them while nothing is at work.
-    borrowed, own = multipliers.share, eligibility.share
+    squares = owner.options.abilities.has_moments
+    if owner.options.shared:
+        borrowed = engine.share
+    else:
+        m.submodules.multipliers = multipliers = LearningMultipliers(owner.config, squares=squares)
+        borrowed = multipliers.share
+    own = eligibility.share
     m.d.comb += [
         borrowed.use.eq(own.use | owner.share.use),
         borrowed.square.eq(~tracing & owner.share.square),
     ]
-    squares = options.abilities.has_moments
     for lane, (columns, factors) in enumerate(zip(own.columns, own.factors, strict=True)):
         m.d.comb += [
             borrowed.columns[lane].eq(Mux(tracing, columns, owner.share.columns[lane]) if squares else columns),

@@ -87,10 +87,9 @@ class RobotNavigation(gymnasium.Env[NDArray[np.float32], np.int64]):
         """The room that pictures are taken of."""
         return room()
 
-    def _start(self) -> int:
-        """Draw the state that an episode starts in."""
-        able = starts(self._split)
-        return int(able[int(self.np_random.integers(len(able)))])
+    def _starts(self) -> NDArray[np.int64]:
+        """States that the episode that begins may start in."""
+        return starts(self._split)
 
     def _arrange(self) -> None:
         """Before each picture: environments of a process share a room."""
@@ -130,7 +129,8 @@ class RobotNavigation(gymnasium.Env[NDArray[np.float32], np.int64]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start an episode; ``options`` are not read."""
         super().reset(seed=seed)
-        self.state = self._start()
+        able = self._starts()
+        self.state = int(able[int(self.np_random.integers(len(able)))])
         self._done, self._shortest = 0, int(self._plan.steps[self.state])
         return self._stand(), self._info()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from numpy.typing import NDArray
 
 from host.envs.robot_navigation import FARTHEST, NEAREST, SPLITS, RobotNavigation
 from host.envs.room import FURNITURE, LENGTH, TARGET, WIDTH, Furniture, Plan, Room
@@ -109,11 +110,10 @@ class RobotNavigationVaried(RobotNavigation):
     def _open(self) -> Room:
         return varied_room()
 
-    def _start(self) -> int:
+    def _starts(self) -> NDArray[np.int64]:
         self.layout = Layout(self._split, int(self.np_random.integers(ROOMS)))
         self._plan = self.layout.plan
-        able = self.layout.starts
-        return int(able[int(self.np_random.integers(len(able)))])
+        return self.layout.starts
 
     def _arrange(self) -> None:
         self._room.arrange(self.layout.furniture, self.layout.target)
