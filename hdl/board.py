@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect
 
 from golden.config import DeviceConfig
 from golden.link import Buffers
-from hdl.core import Core
+from hdl.device import device
 from hdl.layouts import WORD
 from hdl.link import Link
 from hdl.options import CoreOptions
@@ -52,7 +52,7 @@ class BoardTop(wiring.Component):
     ) -> None:
         self.config, self.options, self.clock_hz, self.baud = config, options, clock_hz, baud
         self.buffers = buffers or Buffers()
-        self._core = Core(config, options)
+        self._core = device(config, options)
         self._receiver, self._transmitter = UartReceiver(clock_hz, baud), UartTransmitter(clock_hz, baud)
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "alive": Out(1), "busy": Out(1), "error": Out(1)})
 

@@ -37,6 +37,8 @@ class CoreOptions:
     shared: learning borrows the multipliers of inference; without, it has others, and what chooses between the two is
         saved.
     products: multipliers per lane when it learns; with 1 instead of 2, a row that has changed takes two cycles a word.
+    compact: the core that takes one step after the other (docs/compact.md); all above but what it learns with do not
+        apply.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class CoreOptions:
     optimisers: str = ""
     shared: bool = True
     products: int = 2
+    compact: bool = False
 
     def __post_init__(self) -> None:
         for what, known in (("rules", RULES), ("optimisers", OPTIMISERS)):

@@ -14,7 +14,7 @@ import hdl
 from golden.client import FrameDevice
 from golden.config import DeviceConfig
 from golden.files import write_atomically
-from hdl.core import Core
+from hdl.device import device
 from hdl.options import CoreOptions
 from sim import build
 from sim.model import DESIGN, VerilatedModel, design_key, library
@@ -39,8 +39,8 @@ def core_library(
     """
     options = options or CoreOptions.usual(config)
     return library(
-        noted_key("core", repr(config) + repr(options), lambda: Core(config, options)),
-        lambda path: build.write_verilog(Core(config, options), path, DESIGN, gates_clocks=True),
+        noted_key("core", repr(config) + repr(options), lambda: device(config, options)),
+        lambda path: build.write_verilog(device(config, options), path, DESIGN, gates_clocks=True),
         waves,
         practice=(lambda model: practise(FrameDevice(config, model), options.abilities)) if profiled else None,
     )
@@ -62,7 +62,7 @@ def noted_key(kind: str, parameters: str, make: Callable[[], wiring.Component]) 
 
 def _sources() -> str:
     """Everything that makes a design of its parameters."""
-    files = [path for package in (golden, hdl) for path in sorted(Path(package.__path__[0]).glob("*.py"))]
+    files = [path for package in (golden, hdl) for path in sorted(Path(package.__path__[0]).rglob("*.py"))]
     return "\0".join((importlib.metadata.version("amaranth"), *(path.read_text() for path in files)))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from golden.config import DeviceConfig
+from golden.errors import SvpgError
 from hdl.boards.area import area
 from hdl.boards.catalogue import Board, Resources, excess, excesses
 from hdl.options import MOST_SOFTMAX_LANES, CoreOptions
@@ -58,11 +60,13 @@ class Freedom:
     softmax_lanes: of the softmax.
     products: multipliers per lane of a build that learns, whether it borrows those of inference, and whether products
         per group are made in logic.
+    compact: which core.
     """
 
     lanes: bool = True
     softmax_lanes: bool = True
     products: bool = True
+    compact: bool = True
 
 
 def plan(board: Board, traffic: Traffic, config: DeviceConfig, options: CoreOptions, freedom: Freedom) -> Plan:
@@ -72,6 +76,8 @@ def plan(board: Board, traffic: Traffic, config: DeviceConfig, options: CoreOpti
     for one_config, one_options in candidates(board, config, options, freedom):
         needs = area(board, one_config, one_options)
         problems = tuple(excesses(board, needs))
+        if one_options.compact and fitting:
+            continue
         cycles = 0.0 if problems else decision_cycles(traffic, one_config, one_options, CHOOSING)
         found = Plan(board, one_config, one_options, needs, problems, cycles, {})
         if problems:
@@ -92,7 +98,24 @@ def plan(board: Board, traffic: Traffic, config: DeviceConfig, options: CoreOpti
 def candidates(
     board: Board, config: DeviceConfig, options: CoreOptions, freedom: Freedom
 ) -> Iterator[tuple[DeviceConfig, CoreOptions]]:
-    """Builds worth a look: for each number of words in a row, the ways to spend the multipliers."""
+    """Builds worth a look: for each number of words in a row, the ways to spend the multipliers; and the compact core.
+
+    That is the slowest of all by far, so it is looked at last, and asked for where nothing else fits.
+    """
+    if not options.compact:
+        yield from _fast(board, config, options, freedom)
+    if options.compact or freedom.compact:
+        build = dataclasses.replace(options, compact=True)
+        # A device of other widths is no candidate, unless it is asked for.
+        with contextlib.nullcontext() if options.compact else contextlib.suppress(SvpgError):
+            area(board, config, build)
+            yield config, build
+
+
+def _fast(
+    board: Board, config: DeviceConfig, options: CoreOptions, freedom: Freedom
+) -> Iterator[tuple[DeviceConfig, CoreOptions]]:
+    """The candidates with the fast core."""
     lanes_choices = [config.lanes]
     if freedom.lanes:
         most = min(config.neurons, board.resources.multipliers, MOST_LANES)

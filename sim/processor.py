@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.compiled import compiled
+from golden.config import DeviceConfig
 from golden.protocol import Words
 from hdl.compact.assembler import Program
+from hdl.compact.firmware import firmware
 from hdl.compact.instructions import CYCLES, REGISTER_BITS, ROW_CYCLES, TARGET_BITS, WORD_BITS, WRITES, Op
 from hdl.compact.places import Places
+from hdl.options import CoreOptions
+
+compiled: Callable[..., Any] = numba.njit
+"""Not kept on disk: Numba would not notice that what an instruction is or takes has changed in another file."""
 
 ADD, SUB, AND, OR, XOR, MIN, MAX = (int(op) for op in (Op.ADD, Op.SUB, Op.AND, Op.OR, Op.XOR, Op.MIN, Op.MAX))
 SHL, SHR, SAR, ROL, LEN, MUL, MULH = (int(op) for op in (Op.SHL, Op.SHR, Op.SAR, Op.ROL, Op.LEN, Op.MUL, Op.MULH))
@@ -54,9 +63,14 @@ class ProcessorTwin:
         """Cycles since the beginning."""
         return int(self._state[STATE.index("cycles")])
 
-    def exchange(self, words: NDArray[np.integer], most: int = 1 << 20) -> Words:
-        """Take words until it waits for more, or comes to an instruction that does not exist; give what it has sent."""
-        sent = np.zeros(most, dtype=np.uint32)
+    def exchange(self, words: NDArray[np.integer], most: int = 1 << 22) -> Words:
+        """Take words until it waits for more, or comes to the end of its program; give what it has sent.
+
+        Parameters
+        ----------
+        most: words that it may send.
+        """
+        sent = np.empty(most, dtype=np.uint32)
         count = _run(
             self._instructions,
             self.registers,
@@ -70,9 +84,25 @@ class ProcessorTwin:
         return sent[:count].copy()
 
 
-def compact_twin(places: Places, program: Program) -> ProcessorTwin:
-    """That of a whole compact core."""
-    return ProcessorTwin(program, places.table, places.size, places.config.neurons)
+class CompactTwin:
+    """A whole compact core in software, as a :class:`golden.client.Transport`.
+
+    Parameters
+    ----------
+    config, options: of the core.
+
+    Attributes
+    ----------
+    processor: its twin; ``store`` and ``potentials`` are what the hardware's memories hold.
+    """
+
+    def __init__(self, config: DeviceConfig, options: CoreOptions) -> None:
+        places = Places(config, options.abilities, options.softmax_lanes)
+        self.processor = ProcessorTwin(firmware(places), places.table, places.size, config.neurons)
+
+    def exchange(self, words: NDArray[np.integer], responses: int | None = None) -> Words:
+        """Answers to whole frames; ``responses`` is not looked at, for there is one to each."""
+        return self.processor.exchange(words)
 
 
 @compiled

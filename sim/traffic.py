@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.client import FrameDevice
 from golden.config import DeviceConfig
 from golden.device import Device, Ints
 from hdl.eligibility import Eligibility
 from hdl.layouts import all_beats
 from hdl.options import CoreOptions
 from sim.cost import Course, Moves, courses, latencies, predict
+from sim.processor import CompactTwin
 
 SAMPLES = 40
 """Decisions that a mean is over."""
@@ -61,6 +63,10 @@ def _beats(config: DeviceConfig, lanes: int, moves: Moves) -> Moves:
 
 def decision_cycles(traffic: Traffic, config: DeviceConfig, options: CoreOptions, most: int = SAMPLES) -> float:
     """Mean cycles of the first ``most`` decisions in a build, each exact."""
+    if options.compact:
+        obs = traffic.obs[:most]
+        found = _compact(traffic, config, options).infer(obs, np.arange(len(obs), dtype=np.uint64))
+        return float(np.mean(found.cycles))
     lanes = options.softmax_lanes
     cycles = [
         predict(
@@ -80,13 +86,19 @@ def decision_cycles(traffic: Traffic, config: DeviceConfig, options: CoreOptions
 def sample_cycles(traffic: Traffic, config: DeviceConfig, options: CoreOptions, rule: str) -> float:
     """Mean cycles of the samples in a build that learns, nearly: passes cost their latency and half of their spread.
 
+    Of a compact core they are exact.
+
     Parameters
     ----------
     rule: by which they are learned, one of the build's.
     """
+    modulator = np.full(len(traffic.obs), 1 << config.modulator_frac, dtype=np.int64)
+    if options.compact:
+        learned = _compact(traffic, config, options).learn(traffic.obs, traffic.winners, modulator, rule)
+        assert learned is not None
+        return float(np.mean(learned.cycles))
     device = Device(config)
     device.weight, device.bias = traffic.device.weight, traffic.device.bias
-    modulator = np.full(len(traffic.obs), 1 << config.modulator_frac, dtype=np.int64)
     counters = device.learn(traffic.obs, traffic.winners, modulator, rule)
     known, lanes = latencies(config, options), options.softmax_lanes
     passes = counters.iterations + (rule == "conditional")
@@ -95,3 +107,11 @@ def sample_cycles(traffic: Traffic, config: DeviceConfig, options: CoreOptions, 
     gathering = listed + all_beats(config, lanes) / 2 + GATHERING
     rows = counters.learn_words * (3 - options.products) + config.row_words + Eligibility.overhead
     return float(np.mean(phases + gathering + rows))
+
+
+def _compact(traffic: Traffic, config: DeviceConfig, options: CoreOptions) -> FrameDevice:
+    """A compact core in software with the parameters of the net."""
+    device = FrameDevice(config, CompactTwin(config, options))
+    for section in ("weight", "bias"):
+        device.load(section, traffic.device.read(section))
+    return device

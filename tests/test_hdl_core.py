@@ -14,6 +14,7 @@ from golden.config import OBS_SPIKES, REMOVABLE, STARTS, DeviceConfig
 from golden.errors import SvpgError
 from hdl.core import Core
 from hdl.decision import first_sampled_pass
+from hdl.device import device
 from hdl.options import CoreOptions
 from host.tasks import get_task
 from sim.bench.course import LEARNING, PENDULUM, SPIKE_LEARNING, SPIKING, WIDE, Course
@@ -24,7 +25,7 @@ def check(course: Course, **more: Any) -> None:
     how_much = {name: getattr(course, name) for name in ("decisions", "frames", "resets", "seed")}
     if course.policy is not None:
         how_much["policy"] = course.policy
-    component = Core(course.config, course.options)
+    component = device(course.config, course.options)
     run(component, "sim.bench.core", config=course.config, options=vars(course.options), **how_much, **more)
 
 

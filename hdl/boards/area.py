@@ -6,7 +6,12 @@ import math
 from dataclasses import dataclass
 
 from golden.config import DRAW_BITS, EXP_FRAC, DeviceConfig
-from hdl.boards.catalogue import ECP5, Board, Resources
+from hdl.boards.catalogue import ECP5, ICE40, Board, Resources
+from hdl.compact.assembler import REGISTERS
+from hdl.compact.firmware import firmware
+from hdl.compact.instructions import WORD_BITS
+from hdl.compact.places import TABLE_BITS, Places
+from hdl.compact.store import BANK_WORDS, HALVES
 from hdl.engine import scan_beats
 from hdl.layouts import all_beats, column_bits, factor_bits, row_values, total_bits
 from hdl.memory import row_addresses
@@ -81,6 +86,12 @@ ECP5_LINK_BLOCKS, ICE40_LINK_BLOCKS = 2, 8
 ICE40_LOGIC = Terms(
     fixed=3500, lane_bits=4.0, scan_bits=1.0, softmax=500, learning=2000, learning_lanes=600, moment_lanes=400
 )
+COMPACT_LOGIC = {ECP5.name: (2300, 1500), ICE40.name: (2600, 2600)}
+"""Tables and flip-flops of a compact core with link and UART, which hardly depend on the device it is."""
+
+COMPACT_MULTIPLIERS = 5
+"""Four of the product, one of the rows."""
+
 TREE_SHARE = 2 / 3
 """Tables per bit of the tree behind a read port."""
 
@@ -88,9 +99,15 @@ TREE_SHARE = 2 / 3
 def area(board: Board, config: DeviceConfig, options: CoreOptions) -> Resources:
     """What a build takes of a board.
 
+    Raises
+    ------
+    SvpgError: a compact core cannot be this device.
+
     Multipliers and block memories follow from how Yosys maps them. Tables and flip-flops are sums over the parts, with
     constants that have been fitted to builds.
     """
+    if options.compact:
+        return _compact(board, config, options)
     return _ecp5(config, options) if board.family is ECP5 else _ice40(config, options)
 
 
@@ -158,4 +175,27 @@ def _ice40(config: DeviceConfig, options: CoreOptions) -> Resources:
         registers=round(logic + stored + TREE_SHARE * read),
         multipliers=_multipliers(16, config, options),
         block_rams=block_rams + ICE40_LINK_BLOCKS,
+    )
+
+
+def _compact(board: Board, config: DeviceConfig, options: CoreOptions) -> Resources:
+    """A compact core: memories of its program, registers, table and potentials, and the store."""
+    places = Places(config, options.abilities, options.softmax_lanes)
+    is_ecp5 = board.family is ECP5
+    shapes = ECP5_BLOCKS if is_ecp5 else ICE40_BLOCKS
+    instructions = len(firmware(places).instructions)
+    # Two copies of the registers, one for each that an instruction reads.
+    memories = [(instructions, WORD_BITS), *[(REGISTERS, WORD_BITS)] * 2, (len(places.table), TABLE_BITS)]
+    memories.append((config.neurons, WORD_BITS))
+    stores = 0 if is_ecp5 else HALVES * math.ceil(places.size / BANK_WORDS)
+    if is_ecp5:
+        memories.append((places.size, WORD_BITS))
+    blocks_of_link = ECP5_LINK_BLOCKS if is_ecp5 else ICE40_LINK_BLOCKS
+    tables, registers = COMPACT_LOGIC[board.family.name]
+    return Resources(
+        luts=tables,
+        registers=registers,
+        multipliers=COMPACT_MULTIPLIERS,
+        block_rams=sum(blocks(shapes, words, bits) for words, bits in memories) + blocks_of_link,
+        big_rams=stores,
     )

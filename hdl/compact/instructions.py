@@ -94,10 +94,18 @@ BRANCHES = frozenset({Op.JUMP, Op.CALL, Op.BEQ, Op.BNE, Op.BLT, Op.BGE})
 WRITES = frozenset(Op) - BRANCHES - {Op.STORE, Op.STOREP, Op.OUT, Op.SPAN, Op.ROW, Op.RETURN}
 """What writes d."""
 
-CYCLES = {op: 2 for op in Op} | {Op.LOAD: 3, Op.LOADP: 3, Op.LOADT: 3, Op.MUL: 4, Op.MULH: 4}
+COMPARES = frozenset({Op.BEQ, Op.BNE, Op.BLT, Op.BGE, Op.MIN, Op.MAX})
+"""What depends on a comparison, which has a cycle of its own."""
+
+LOADS = frozenset({Op.LOAD, Op.LOADP, Op.LOADT})
+"""What reads a memory."""
+
+MULTIPLIES = frozenset({Op.MUL, Op.MULH})
+
+CYCLES = {op: 3 if op in COMPARES | LOADS else 4 if op in MULTIPLIES else 2 for op in Op}
 """Cycles of each; IN and OUT take more where they wait."""
 
-ROW_CYCLES = 5
+ROW_CYCLES = 4
 """Cycles of ROW beside one per potential."""
 
 INSTRUCTION = data.StructLayout({"b": REGISTER_BITS, "a": REGISTER_BITS, "d": TARGET_BITS, "op": 5})

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from amaranth import C, Cat, Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.compact.assembler import REGISTERS, Program
-from hdl.compact.instructions import INSTRUCTION, TARGET_BITS, WORD_BITS, WRITES, Op
+from hdl.compact.instructions import (
+    COMPARES,
+    INSTRUCTION,
+    LOADS,
+    MULTIPLIES,
+    TARGET_BITS,
+    WORD_BITS,
+    WRITES,
+    Op,
+)
+from hdl.compact.places import TABLE_BITS
 from hdl.compact.rows import RowAdder
 from hdl.compact.store import Store
 from hdl.layouts import WORD
+from hdl.memory import NO_COLLISION
 
 SHIFTS = (Op.SHL, Op.SHR, Op.SAR, Op.ROL)
 
@@ -21,8 +35,8 @@ class Processor(wiring.Component):
 
     Golden twin: :class:`sim.processor.ProcessorTwin`, cycles included (:data:`hdl.compact.instructions.CYCLES`).
 
-    The first cycle of an instruction reads its registers, the second computes; memories take a third, products two
-    more, and rows their columns. A reset leaves registers and memories as they are.
+    The first cycle of an instruction reads its registers, the second computes; memories and what compares take a third,
+    products two more, and rows their columns. A reset leaves registers and memories as they are.
 
     Parameters
     ----------
@@ -44,20 +58,28 @@ class Processor(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.instructions = instructions = Memory(
-            shape=INSTRUCTION, depth=len(self._program.instructions), init=self._program.instructions
+            shape=INSTRUCTION.size, depth=len(self._program.instructions), init=self._program.instructions
         )
-        m.submodules.registers = registers = Memory(shape=WORD_BITS, depth=REGISTERS, init=self._program.registers)
-        m.submodules.table = table = Memory(shape=16, depth=len(self._table), init=self._table)
-        m.submodules.potentials = potentials = Memory(shape=WORD_BITS, depth=self._potentials, init=[])
+        # What an instruction reads has been written before it begins.
+        m.submodules.registers = registers = Memory(
+            shape=WORD_BITS, depth=REGISTERS, init=self._program.registers, attrs={NO_COLLISION: 1}
+        )
+        m.submodules.table = table = Memory(shape=TABLE_BITS, depth=len(self._table), init=self._table)
+        m.submodules.potentials = potentials = Memory(
+            shape=WORD_BITS, depth=self._potentials, init=[], attrs={NO_COLLISION: 1}
+        )
         m.submodules.store = store = Store(self._store)
         m.submodules.rows = rows = RowAdder(self._store, self._potentials)
         fetch, read_a, read_b = instructions.read_port(), registers.read_port(), registers.read_port()
         write = registers.write_port()
-        read_table, read_potential = table.read_port(), potentials.read_port()
+        read_table, read_potential = table.read_port(), potentials.read_port(domain="comb")
         write_potential = potentials.write_port()
 
+        potential = Signal(WORD_BITS)
+        m.d.sync += potential.eq(read_potential.data)
+
         # --- which instruction -----------------------------------------------------------------------------
-        instruction = fetch.data
+        instruction = data.View(INSTRUCTION, fetch.data)
         op, a, b = instruction.op, read_a.data, read_b.data
         is_op = {which: op == which for which in Op}
         at, following, counter = Signal(TARGET_BITS), Signal(TARGET_BITS), Signal(WORD_BITS)
@@ -78,16 +100,16 @@ class Processor(wiring.Component):
             m.d.sync += at.eq(fetch.addr)
 
         # --- what it computes --------------------------------------------------------------------------------
-        subtracts = ~(is_op[Op.ADD] | is_op[Op.LOAD] | is_op[Op.LOADP] | is_op[Op.LOADT])
+        subtracts = ~any_of(is_op, LOADS | {Op.ADD})
         both = Signal(WORD_BITS + 2)
         # One chain of carries for sum and difference: the first bit carries the one that completes the complement.
         m.d.comb += both.eq(Cat(C(1, 1), a) + Cat(subtracts, b ^ subtracts.replicate(WORD_BITS)))
         total = Signal(WORD_BITS)
+        # The comparison of the cycle before.
         less, equal = Signal(), Signal()
+        m.d.sync += [equal.eq(a == b), less.eq(Mux(a[-1] == b[-1], total[-1], a[-1]))]
         m.d.comb += [
             total.eq(both[1 : WORD_BITS + 1]),
-            equal.eq(a == b),
-            less.eq(Mux(a[-1] == b[-1], total[-1], a[-1])),
             jumps.eq(
                 is_op[Op.JUMP]
                 | is_op[Op.CALL]
@@ -117,7 +139,7 @@ class Processor(wiring.Component):
             with m.Case(Op.LOAD):
                 m.d.comb += result.eq(store.read)
             with m.Case(Op.LOADP):
-                m.d.comb += result.eq(read_potential.data)
+                m.d.comb += result.eq(potential)
             with m.Case(Op.LOADT):
                 m.d.comb += result.eq(read_table.data)
             with m.Case(Op.IN):
@@ -126,27 +148,22 @@ class Processor(wiring.Component):
                 m.d.comb += result.eq(counter)
             with m.Case(Op.CALL):
                 m.d.comb += result.eq(at + 1)
-        writes = Signal()
         m.d.comb += [
-            writes.eq(Cat(*(is_op[which] for which in WRITES)).any()),
-            write.en.eq(ends & (writes | is_op[Op.CALL])),
+            write.en.eq(ends & any_of(is_op, WRITES | {Op.CALL})),
             write.addr.eq(Mux(is_op[Op.CALL], instruction.a, instruction.d)),
             write.data.eq(result),
         ]
 
         # --- when it ends ------------------------------------------------------------------------------------
-        long = is_op[Op.MUL] | is_op[Op.MULH]
-        loads = is_op[Op.LOAD] | is_op[Op.LOADP] | is_op[Op.LOADT]
-        waits = (
-            (is_op[Op.IN] & ~self.commands.valid) | (is_op[Op.OUT] & ~self.responses.ready) | is_op[Op.ROW]
-        )
+        long, longer = any_of(is_op, MULTIPLIES), any_of(is_op, LOADS | COMPARES)
+        waits = (is_op[Op.IN] & ~self.commands.valid) | (is_op[Op.OUT] & ~self.responses.ready) | is_op[Op.ROW]
         working = Signal()
-        m.d.comb += ends.eq((computes & ~waits & ~long & ~loads) | (second & loads) | third | rows.done)
+        m.d.comb += ends.eq((computes & ~waits & ~long & ~longer) | (second & longer) | third | rows.done)
         # IN and OUT stay in their second cycle while they wait.
         stays = computes & waits & ~is_op[Op.ROW]
         m.d.sync += [
             computes.eq(reads | stays),
-            second.eq(computes & (long | loads)),
+            second.eq(computes & (long | longer)),
             third.eq(second & long),
             working.eq((working | (computes & is_op[Op.ROW])) & ~rows.done),
         ]
@@ -174,7 +191,7 @@ class Processor(wiring.Component):
             rows.first.eq(first),
             rows.size.eq(size),
             rows.weight.eq(store.read),
-            rows.potential.eq(read_potential.data),
+            rows.potential.eq(potential),
             self.commands.ready.eq(computes & is_op[Op.IN]),
             self.responses.valid.eq(computes & is_op[Op.OUT]),
             self.responses.payload.eq((a | b)[: WORD.size]),
@@ -182,7 +199,12 @@ class Processor(wiring.Component):
         return m
 
 
-def shifted(m: Module, is_op: dict[Op, Signal], a: Signal, by: Signal) -> Signal:
+def any_of(is_op: dict[Op, Value], which: Set[Op]) -> Value:
+    """Whether the instruction is one of some."""
+    return Cat(*(is_op[op] for op in sorted(which))).any()
+
+
+def shifted(m: Module, is_op: dict[Op, Value], a: Value, by: Value) -> Value:
     """A rotation to the left, of which a mask leaves what a shift leaves."""
     right = is_op[Op.SHR] | is_op[Op.SAR]
     turns = Signal(5)
@@ -194,7 +216,7 @@ def shifted(m: Module, is_op: dict[Op, Signal], a: Signal, by: Signal) -> Signal
         rotated = step
     # Bits below ``by`` have come round in a shift to the left; from 32 - by on in one to the right.
     kept, result = Signal(WORD_BITS), Signal(WORD_BITS)
-    below = Cat(C(i, 5) < by for i in range(WORD_BITS))
+    below = Cat(*(C(i, 5) < by for i in range(WORD_BITS - 1)), C(0, 1))
     with m.If(is_op[Op.ROL]):
         m.d.comb += kept.eq(-1)
     with m.Elif(right):
@@ -206,7 +228,7 @@ def shifted(m: Module, is_op: dict[Op, Signal], a: Signal, by: Signal) -> Signal
     return result
 
 
-def length(m: Module, a: Signal) -> Signal:
+def length(m: Module, a: Value) -> Value:
     """Bits of a value, unsigned."""
     result = Signal(range(WORD_BITS + 1))
     for bit in range(WORD_BITS):
@@ -216,7 +238,7 @@ def length(m: Module, a: Signal) -> Signal:
     return result
 
 
-def product(m: Module, a: Signal, b: Signal) -> tuple[Signal, Signal]:
+def product(m: Module, a: Value, b: Value) -> tuple[Value, Value]:
     """Bits 31 to 0, and 47 to 16, of a product two cycles later, of four products of half words."""
     half = WORD_BITS // 2
     low_a, high_a, low_b, high_b = a[:half], a[half:].as_signed(), b[:half], b[half:].as_signed()

@@ -31,8 +31,8 @@ class RowAdder(wiring.Component):
     write, write_address, sum: Out; a potential is written.
     """
 
-    latency = ROW_CYCLES - 3
-    """Two cycles of the instruction pass before the start, and the last is that of ``done``."""
+    latency = ROW_CYCLES - 1
+    """Of the instruction, one cycle passes before the start."""
 
     def __init__(self, store_words: int, neurons: int) -> None:
         super().__init__(

@@ -14,8 +14,11 @@ from hdl.memory import NO_COLLISION
 BANK_WORDS = 1 << 14
 """Words of a single-port memory of an iCE40 UP5K; two of them, side by side, make words of 32 bits."""
 
+HALVES = 2
+"""Of these in a bank."""
+
 BANKS = 2
-"""Of these on the chip."""
+"""On the chip."""
 
 
 class Store(wiring.Component):
@@ -53,15 +56,15 @@ class Store(wiring.Component):
             self._single_port(m)
             return m
         m.submodules.memory = memory = Memory(shape=WORD_BITS, depth=self.words, init=[], attrs={NO_COLLISION: 1})
-        reader, writer = memory.read_port(), memory.write_port()
+        reader, writer = memory.read_port(domain="comb"), memory.write_port()
         m.d.comb += [
             reader.addr.eq(self.address),
-            reader.en.eq(self.en & ~self.write),
             writer.addr.eq(self.address),
             writer.en.eq(self.en & self.write),
             writer.data.eq(self.data),
-            self.read.eq(reader.data),
         ]
+        with m.If(self.en & ~self.write):
+            m.d.sync += self.read.eq(reader.data)
         return m
 
     def _single_port(self, m: Module) -> None:
@@ -74,12 +77,12 @@ class Store(wiring.Component):
         for bank in range(banks):
             wanted = self.en & ((high == bank) if banks > 1 else 1)
             outputs = []
-            for half in range(2):
-                output = Signal(WORD_BITS // 2, name=f"bank{bank}_{half}")
+            for half in range(HALVES):
+                output = Signal(WORD_BITS // HALVES, name=f"bank{bank}_{half}")
                 m.submodules[f"memory{bank}_{half}"] = Instance(
                     "SB_SPRAM256KA",
                     i_ADDRESS=self.address[:bank_bits],
-                    i_DATAIN=self.data.word_select(half, WORD_BITS // 2),
+                    i_DATAIN=self.data.word_select(half, WORD_BITS // HALVES),
                     i_MASKWREN=C(0b1111, 4),
                     i_WREN=self.write,
                     i_CHIPSELECT=wanted,
@@ -93,8 +96,8 @@ class Store(wiring.Component):
             halves.append(outputs)
         with m.If(self.en & ~self.write):
             m.d.sync += shown.eq(high)
-        for half in range(2):
+        for half in range(HALVES):
             word = halves[0][half]
             if banks > 1:
                 word = Mux(shown[0], halves[1][half], word)
-            m.d.comb += self.read.word_select(half, WORD_BITS // 2).eq(word)
+            m.d.comb += self.read.word_select(half, WORD_BITS // HALVES).eq(word)

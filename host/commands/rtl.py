@@ -10,7 +10,7 @@ from pathlib import Path
 from golden.files import make_folder, write_atomically
 from golden.parameters import to_octaves
 from hdl.boards.xilinx import DEVICES, Estimate, estimate
-from hdl.core import Core
+from hdl.device import device
 from hdl.verilog import convert
 from host.commands.report import Report, two_columns
 from host.commands.subject import get_subject
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> Report:
     subject = get_subject(arguments.target, in_mode(arguments.mode, arguments.assignments), arguments.multipliers)
     config, options, folder = subject.config, subject.options, arguments.out
     frames = load_frames(config, *to_octaves(config, subject.parameters)) if subject.has_run else None
-    core = Core(config, options)
+    core = device(config, options)
     verilog = convert(core, MODULE)
     data = describe(core, verilog)
     make_folder(folder)

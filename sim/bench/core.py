@@ -1,4 +1,4 @@
-"""Bench of :class:`hdl.core.Core`: whole transactions against the golden device behind frames."""
+"""Bench of :class:`hdl.core.Core` and :class:`hdl.compact.core.CompactCore`: whole transactions against the golden device behind frames."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from golden.protocol import (
     header,
 )
 from golden.server import FrameServer
-from hdl.core import Core
+from hdl.device import device
 from hdl.options import CoreOptions
 from sim.bench.course import Course, Step
 from sim.bench.coverage import Coverage
@@ -36,7 +36,9 @@ RUN = parameters()
 CONFIG = RUN["config"]
 OPTIONS = CoreOptions(**RUN["options"])
 COURSE = Course(CONFIG, OPTIONS, RUN["decisions"], RUN["frames"], RUN["resets"], RUN["seed"], RUN.get("policy"))
-COMPONENT = Core(CONFIG, OPTIONS)
+COMPONENT = device(CONFIG, OPTIONS)
+LIMIT = 40_000_000 if OPTIONS.compact else 400_000
+"""Cycles in which something has to come."""
 COVERAGE = Coverage(CONFIG, OPTIONS.abilities)
 
 
@@ -78,7 +80,7 @@ class Model:
     """Golden with the parameters that the device has; none if they are not known."""
 
     def __init__(
-        self, dut: Any, commands: Flow | None = None, responses: Flow | None = None, limit: int = 400_000
+        self, dut: Any, commands: Flow | None = None, responses: Flow | None = None, limit: int = LIMIT
     ) -> None:
         self.bench = Bench(dut, COMPONENT, RUN["seed"], limit)
         self.source = self.bench.source("commands", commands)
@@ -237,7 +239,7 @@ async def a_long_wait_does_no_harm(dut: Any) -> None:
         assert model.bench.cycle > 3000
 
 
-@cocotb.test()
+@cocotb.test(skip=OPTIONS.compact)
 async def latency_of_short_answers(dut: Any) -> None:
     """``INFO``, ``LOAD`` and refusals."""
     model = Model(dut)
@@ -253,7 +255,7 @@ async def latency_of_short_answers(dut: Any) -> None:
         assert model.sink.cycles[-1] - model.sink.cycles[first] == len(model.sink.cycles) - first - 1
 
 
-@cocotb.test()
+@cocotb.test(skip=OPTIONS.compact)
 async def a_frame_is_taken_without_a_pause(dut: Any) -> None:
     """A word in every cycle, and the next frame while the response is sent."""
     model = Model(dut)
