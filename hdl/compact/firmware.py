@@ -198,7 +198,8 @@ class _Firmware:
         """The frame ends here if there is no synapse of the row to the column."""
         p, frames, config, places = self._p, self._frames, self.config, self.places
         removed, hidden, n = REMOVABLE[config.removed], config.hidden, config.neurons
-        exists, from_obs, from_action, x, y = *map(p.label, ("exists", "obs_row", "action_row")), *p.registers("x y")
+        exists, from_obs, from_action = map(p.label, ("exists", "obs_row", "action_row"))
+        x, y = p.registers("x y")
         column, row, refused = self._column, self._row, p.label("no_synapse")
         p.move(frames.status, Status.VALUE)
         p.branch((Op.BGE, column, n), refused)

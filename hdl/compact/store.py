@@ -6,10 +6,12 @@ from amaranth import C, ClockSignal, Instance, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from amaranth.vendor import LatticeICE40Platform
 
 from hdl.compact.instructions import WORD_BITS
 from hdl.memory import NO_COLLISION
+
+SINGLE_PORT_DEVICE = "iCE40UP5K"
+"""As Amaranth's platform names what has such memories."""
 
 BANK_WORDS = 1 << 14
 """Words of a single-port memory of an iCE40 UP5K; two of them, side by side, make words of 32 bits."""
@@ -52,7 +54,7 @@ class Store(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if isinstance(platform, LatticeICE40Platform):
+        if getattr(platform, "device", "") == SINGLE_PORT_DEVICE:
             self._single_port(m)
             return m
         m.submodules.memory = memory = Memory(shape=WORD_BITS, depth=self.words, init=[], attrs={NO_COLLISION: 1})

@@ -1,4 +1,7 @@
-"""Bench of :class:`hdl.core.Core` and :class:`hdl.compact.core.CompactCore`: whole transactions against the golden device behind frames."""
+"""Bench of :class:`hdl.core.Core` and :class:`hdl.compact.core.CompactCore`: whole transactions against golden.
+
+Golden is the device behind frames.
+"""
 
 from __future__ import annotations
 
