@@ -55,6 +55,7 @@ def _head(wanted: Wanted, plan: Plan, used: Resources, clock: float, seed: int) 
         "options": dataclasses.asdict(options),
         "rules": sorted(options.abilities.rules),
         "optimisers": sorted(options.abilities.optimisers),
+        "core": plan.core,
         "lanes": plan.config.lanes,
         "softmax_lanes": options.softmax_lanes,
         **dataclasses.asdict(used),
@@ -109,7 +110,7 @@ def markdown(data: dict[str, Any]) -> str:
         [
             f"# {data['task']} on {data['board']} ({data['device']})",
             "",
-            f"Device {data['digest']}: {data['lanes']} lanes, {data['softmax_lanes']} softmax lanes, {learns}.",
+            f"Device {data['digest']}: {data['core']}, {learns}.",
             "",
             "| resource | used | there are | planned |",
             "|---|---|---|---|",

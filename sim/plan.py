@@ -49,6 +49,13 @@ class Plan:
         """Block memory, whole blocks."""
         return self.needs.block_rams * self.board.family.block_kbit
 
+    @property
+    def core(self) -> str:
+        """Which core, for people."""
+        if self.options.compact:
+            return "the compact core"
+        return f"{self.config.lanes} lanes, {self.options.softmax_lanes} softmax lanes"
+
 
 @dataclass(frozen=True)
 class Freedom:

@@ -215,7 +215,7 @@ def test_simulate_board_refuses_what_is_not_possible(folder: Path, capsys: pytes
     assert "unknown board 'zedboard'; choose one of ulx3s-85f" in refused(
         capsys, ["simulate-board", "zedboard", "inverted-pendulum"]
     )
-    assert "does not fit: " in refused(capsys, ["simulate-board", "icebreaker", "inverted-pendulum"])
+    assert "does not fit: " in refused(capsys, ["simulate-board", "icebreaker", "mnist"])
     (folder / "taken").write_text("mine")
     assert "there is no folder" in refused(
         capsys, ["simulate-board", "ulx3s-85f", "inverted-pendulum", "--at", str(folder / "none" / "port")]

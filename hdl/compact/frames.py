@@ -33,8 +33,13 @@ class Frames:
         p = self._p
         p.call(self._word)
         if signed:
-            p.emit(Op.SHL, self.value, self.value, WORD_BITS)
-            p.emit(Op.SAR, self.value, self.value, WORD_BITS)
+            self.extend()
+
+    def extend(self) -> None:
+        """The sign of a word that has been read goes through all of ``value``."""
+        p = self._p
+        p.emit(Op.SHL, self.value, self.value, WORD_BITS)
+        p.emit(Op.SAR, self.value, self.value, WORD_BITS)
 
     def read_pair(self) -> None:
         """Two words into ``value``, the low one first."""

@@ -37,15 +37,15 @@ def check(config: DeviceConfig) -> None:
     left = -min(c.shift_recurrent, c.shift_obs, c.shift_bias, 0)
     step = config.grad_bits + max(0, config.weight_frac - config.acc_frac + 4 + (config.moment_frac + 1) // 2)
     limits = {
+        "an event": (event, HALF_BITS),
+        "a weight": (config.weight_bits, HALF_BITS),
+        "an observation": (config.obs_bits, HALF_BITS),
+        "a modulator": (config.modulator_bits, HALF_BITS),
         "a potential": (config.potential_bits, WORD_BITS - 1),
         "a depth below the maximum": (
             config.potential_bits + max(0, config.exp_index_bits - config.potential_frac),
             WORD_BITS - 1,
         ),
-        "an event": (event, HALF_BITS),
-        "a weight": (config.weight_bits, HALF_BITS),
-        "an observation": (config.obs_bits, HALF_BITS),
-        "a modulator": (config.modulator_bits, HALF_BITS),
         "an eligibility": (max(product, config.modulator_bits + config.activity_frac + left), WORD_BITS - 1),
         "an accumulator": (config.acc_bits, WORD_BITS),
         "a second moment": (config.moment_bits, WORD_BITS - 2),

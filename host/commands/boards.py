@@ -22,6 +22,10 @@ PAGE = "boards.md"
 """The table; the reports it is made of are in a folder of the same name beside it."""
 
 
+SINGLE_PORT_KBIT = 256
+"""Bits of a single-port memory, in 1024."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A build of the table.
@@ -48,6 +52,7 @@ CASES = {
         "ulx3s-85f", "pendulum", (*LEARNS, "core.shared=false", "network.lanes=7", "core.softmax_lanes=2")
     ),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
+    "icebreaker-pendulum-learning": Case("icebreaker", "pendulum", LEARNS[:2]),
 }
 """All builds, by name."""
 
@@ -99,8 +104,8 @@ def markdown(data: dict[str, dict[str, Any]]) -> str:
         "says.",
         "",
         f"Where lanes are not given, `svpg plan` proposes {MOST_LANES} at most: pendulums of 35 and 69 lanes,",
-        "and MNIST 20×10 of 30, have been placed, but nextpnr found no end routing them. An iCEBreaker is too small",
-        "([icebreaker.md](../boards/icebreaker.md)).",
+        "and MNIST 20×10 of 30, have been placed, but nextpnr found no end routing them. An iCEBreaker holds the compact",
+        "core ([compact.md](../compact.md)), which has no lanes.",
         "",
         "| build | lanes, of softmax | learns | LUTs | multipliers | block memory (kbit) | Fmax (MHz) | clock (MHz) "
         "| decision | sample |",
@@ -127,10 +132,12 @@ def _row(name: str, one: dict[str, Any]) -> str:
         f"{cycles} cycles, {one['us_per_sample'][rule]} µs" for rule, cycles in one["cycles_per_sample"].items()
     )
     planned = one["predicted"]
+    lanes = "compact" if one["options"].get("compact") else f"{one['lanes']}, {one['softmax_lanes']}"
+    single = f" and {one['big_rams'] * SINGLE_PORT_KBIT:,} single-port" if one.get("big_rams") else ""
     return (
-        f"| {name} | {one['lanes']}, {one['softmax_lanes']} | {learns} | {one['luts']:,} ({planned['luts']:,}) "
+        f"| {name} | {lanes} | {learns} | {one['luts']:,} ({planned['luts']:,}) "
         f"| {one['multipliers']} ({planned['multipliers']}) "
-        f"| {one['bram_kbit']:,} ({planned['block_rams'] * block_kbit:,}) | {one['fmax_mhz'] or '–'} "
+        f"| {one['bram_kbit']:,} ({planned['block_rams'] * block_kbit:,}){single} | {one['fmax_mhz'] or '–'} "
         f"| {one['clock_mhz']:g} | {one['cycles_per_decision']} cycles, {one['us_per_decision']} µs "
         f"| {samples or '–'} |"
     )

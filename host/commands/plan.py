@@ -53,8 +53,7 @@ def _paragraph(plan: Plan) -> str:
     return "\n".join(
         [
             f"{board.name} ({board.title}): {'does not fit: ' + '; '.join(plan.problems) if plan.problems else 'fits'}",
-            f"  {plan.config.lanes} lanes, {plan.options.softmax_lanes} softmax lanes, "
-            f"{plan.memory_kbit:,} kbit of block memory",
+            f"  {plan.core}, {plan.memory_kbit:,} kbit of block memory",
             f"  {', '.join(uses)}",
             f"  {data['clock_mhz']:g} MHz; a decision: {data['cycles_per_decision']} cycles, "
             f"{data['us_per_decision']} µs{samples}",
