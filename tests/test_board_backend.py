@@ -46,8 +46,8 @@ class Simulated:
         return str(self.said["port"])
 
 
-def start(folder: Path, *more: str) -> Simulated:
-    line = [sys.executable, "-m", "host.cli", "simulate-board", "ulx3s-85f", "inverted-pendulum", "--json", *SET, *more]
+def start(folder: Path, *more: str, board: str = "ulx3s-85f") -> Simulated:
+    line = [sys.executable, "-m", "host.cli", "simulate-board", board, "inverted-pendulum", "--json", *SET, *more]
     process = subprocess.Popen(
         line, cwd=folder, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
     )
@@ -113,6 +113,22 @@ def test_the_board_says_where_and_what_it_is(board: Simulated, folder: Path) -> 
 
 def test_a_board_trains_to_the_bytes_of_golden(board: Simulated, folder: Path) -> None:
     same_files(trained(folder, "golden", 12), trained(folder, "board", 12, *wired(board)))
+
+
+def test_a_board_with_the_compact_core_decides_and_learns_as_golden_does(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["core.compact=true", "core.rules=contrastive", "core.optimisers=sign"]
+    more = [text for option in options for text in ("--set", option)]
+    simulated = start(folder, *more, "--at", str(folder / "small"), board="icebreaker")
+    try:
+        line = ["lockstep", str(trained(folder, "golden", 12)), *wired(simulated)]
+        assert last_json(capsys, [*line, "--decisions", "50"])["mismatches"] == 0
+        found = last_json(capsys, [*line, "--learn", "--samples", "100"])
+        assert found["mismatches"] == 0 and found["samples"] >= 100
+    finally:
+        simulated.process.send_signal(signal.SIGINT)
+        simulated.process.communicate(timeout=60)
 
 
 def test_a_training_goes_on_from_golden_to_the_board(board: Simulated, folder: Path) -> None:

@@ -86,7 +86,7 @@ ECP5_LINK_BLOCKS, ICE40_LINK_BLOCKS = 2, 8
 ICE40_LOGIC = Terms(
     fixed=3500, lane_bits=4.0, scan_bits=1.0, softmax=500, learning=2000, learning_lanes=600, moment_lanes=400
 )
-COMPACT_LOGIC = {ECP5.name: (2300, 1500), ICE40.name: (2650, 2650)}
+COMPACT_LOGIC = {ECP5.name: (2965, 867), ICE40.name: (2650, 2650)}
 """Tables and flip-flops of a compact core with link and UART, which hardly depend on the device it is."""
 
 COMPACT_MULTIPLIERS = 5

@@ -26,8 +26,8 @@ BANKS = 2
 class Store(wiring.Component):
     """Reads or writes a word in every cycle in which ``en`` is set.
 
-    A word that is read is there in the cycle after, and stays until the next is read. Nothing is known of words that
-    have never been written; a reset leaves all as they are. On an iCE40 it is made of single-port memories, elsewhere
+    A word that is read is there in the cycle after, and only then. Nothing is known of words that have never been
+    written; a reset leaves all as they are. On an iCE40 it is made of single-port memories, elsewhere
     of what the tools choose.
 
     Parameters
