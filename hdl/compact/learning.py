@@ -20,7 +20,7 @@ class Learning:
 
     def __init__(self, p: Assembler, frames: Frames, inference: Inference, rounding: Rounding) -> None:
         self._p, self._frames, self._inference, self._rounding = p, frames, inference, rounding
-        self.config, self.places, self.c = inference.config, inference.places, inference.c
+        self.config, self.places, self.c = inference.config, inference.places, inference.network.c
         self._rule, self._action, self._modulator, self._scale, self._words = p.registers(
             "rule action modulator scale learn_words"
         )
@@ -48,14 +48,14 @@ class Learning:
         frames.end()
         inference.begin()
         p.emit(Op.STORE, None, places.winners + config.groups, self._action)
-        p.call(inference.feed_forward)
+        p.call(inference.network.feed_forward)
         # Only the published rule does not look at the potentials again.
         finish = p.register("settle_finish")
         p.emit(Op.XOR, finish, self._rule, RULES["published"])
-        inference.settling(places.q, config.groups + 1, config.iterations, finish)
-        p.move(total, inference.passes)
-        inference.copy(places.q, places.trace)
-        inference.copy(places.q, places.cross)
+        inference.network.settling(places.q, config.groups + 1, config.iterations, finish)
+        p.move(total, inference.network.passes)
+        inference.network.copy(places.q, places.trace)
+        inference.network.copy(places.q, places.cross)
         known = p.label("change_known")
         if "contrastive" in rules:
             with p.when(Op.BEQ, self._rule, RULES["contrastive"]):
@@ -64,8 +64,8 @@ class Learning:
         if rules - {"contrastive"}:
             if "conditional" in rules:
                 with p.when(Op.BEQ, self._rule, RULES["conditional"]):
-                    inference.jump_hidden(places.cross)
-                    inference.action_softmax(places.trace)
+                    inference.network.jump_hidden(places.cross)
+                    inference.network.action_softmax(places.trace)
             self._surprise()
         p.place(known)
         self._sample()
@@ -74,13 +74,13 @@ class Learning:
     def _clamp(self, total: Register) -> None:
         """The clamped phase; trace and cross become its activity, the change that from the free one to it."""
         p, inference, config, places = self._p, self._inference, self.config, self.places
-        inference.copy(places.trace, places.fresh)
-        inference.clear_fresh(config.hidden, config.neurons)
-        inference.one_hot(config.hidden, self._action)
-        inference.jump_all(places.trace)
-        inference.settling(places.trace, config.groups, config.clamp_iterations, 0)
-        p.add(total, total, inference.passes)
-        inference.copy(places.trace, places.cross)
+        inference.network.copy(places.trace, places.fresh)
+        inference.network.clear_fresh(config.hidden, config.neurons)
+        inference.network.one_hot(config.hidden, self._action)
+        inference.network.jump_all(places.trace)
+        inference.network.settling(places.trace, config.groups, config.clamp_iterations, 0)
+        p.add(total, total, inference.network.passes)
+        inference.network.copy(places.trace, places.cross)
         with p.count(self._i, 0, config.neurons):
             p.emit(Op.LOAD, self._x, self._i, places.trace)
             p.emit(Op.LOAD, self._y, self._i, places.q)
@@ -228,8 +228,8 @@ class Learning:
         inference.elapsed(cycles)
         p.move(zero, 0)
         counters = {
-            "events": inference.events,
-            "row_words": inference.row_words,
+            "events": inference.network.events,
+            "row_words": inference.network.row_words,
             "learn_words": self._words,
             "cycles": cycles,
             "stalls": zero,

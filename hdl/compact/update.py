@@ -6,9 +6,10 @@ from golden.arguments import OPTIMISERS, apply_limits
 from golden.protocol import UPDATE_ARGUMENTS, Section, Status
 from hdl.compact.assembler import Assembler, Register
 from hdl.compact.frames import Frames, dispatch
-from hdl.compact.inference import HALF_WORD, Inference
+from hdl.compact.inference import Inference
 from hdl.compact.instructions import Op
 from hdl.compact.rounding import Rounding
+from hdl.compact.softmax import HALF_WORD
 
 
 class Update:
