@@ -77,7 +77,7 @@ ECP5_TABLES = Terms(
     fixed=5350, lane_bits=4.62, scan_bits=1.22, softmax=500, learning=4270, learning_lanes=650, moment_lanes=608
 )
 ECP5_REGISTERS = Terms(
-    fixed=2700, lane_bits=1.93, scan_bits=0, softmax=200, learning=1680, learning_lanes=266, moment_lanes=119
+    fixed=2540, lane_bits=3.0, scan_bits=0, softmax=200, learning=300, learning_lanes=449, moment_lanes=119
 )
 
 ECP5_LINK_BLOCKS, ICE40_LINK_BLOCKS = 2, 8
