@@ -111,8 +111,8 @@ def markdown(data: dict[str, dict[str, Any]]) -> str:
         "",
         f"Where lanes are not given, `svpg plan` proposes {MOST_LANES} at most, for routing many more takes long, and",
         "they do not reach the board's clock: 14 lanes took 40 rounds of nextpnr's router, for 60 MHz. Pendulums of",
-        "35 and 69 lanes, and MNIST 20×10 of 30, have been placed, but nextpnr found no end routing them. An iCEBreaker",
-        "holds the compact core ([compact.md](../compact.md)), which has no lanes.",
+        "35 and 69 lanes, and MNIST 20×10 of 30, have been placed, but nextpnr found no end routing them. An",
+        "iCEBreaker holds the compact core ([compact.md](../compact.md)), which has no lanes.",
         "",
         "| build | lanes, of softmax | learns | LUTs | multipliers | block memory (kbit) | Fmax (MHz) | clock (MHz) "
         "| decision | sample |",
