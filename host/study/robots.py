@@ -220,9 +220,9 @@ per decision; nearly all are row words of pixels, four for each.
 ## Rooms that vary
 
 `robot-navigation-varied` draws a room for every episode: all furniture and the target stand elsewhere, and the rooms of
-tests are none of training's (`host/envs/robot_navigation_varied.py`). Above are its oracle and chance. No agent ships: one
-training by golden with the settings of `robot-navigation` (seed 1, stopped after 1,002 episodes and 170,000 steps) made
-the sampled episodes shorter, 188 steps of 200 in the first hundred, 154 in those from 500 to 1,000, but its greedy
+tests are none of training's (`host/envs/robot_navigation_varied.py`). Above are its oracle and chance. No agent ships:
+one training by golden with the settings of `robot-navigation` (seed 1, stopped after 1,002 episodes and 170,000 steps)
+made the sampled episodes shorter, 188 steps of 200 in the first hundred, 154 in those from 500 to 1,000, but its greedy
 policy stayed at chance, with scores of 0.08, 0.11, 0.12, 0.09 and 0.10 every 200 episodes.
 
 ## Pictures
