@@ -153,6 +153,9 @@ def split(value: int, words: int) -> list[int]:
 INFO_HEAD = ("protocol", "contract", "digest", "rules", "optimisers", "softmax_lanes")
 """What ``INFO`` answers before the fields of the configuration, two words each like these."""
 
+INFO_VALUE_WORDS = 2
+"""Words of each value of ``INFO``."""
+
 INFO_ENUMS = {"removed": tuple(REMOVABLE), "start": STARTS, "mode": MODES, "obs_spikes": OBS_SPIKES}
 """Fields that are names; ``INFO`` gives their place in these."""
 
@@ -327,7 +330,7 @@ def response_fields(config: DeviceConfig, command: Command, flags: int) -> tuple
     """What follows the header of a response of status ``OK`` to a command with these flags."""
     match command:
         case Command.INFO:
-            return (Field("values", len(info_values(config, 0)), 32),)
+            return (Field("values", len(info_values(config, 0)), INFO_VALUE_WORDS * WORD_BITS),)
         case Command.LOAD | Command.CLEAR:
             return ()
         case Command.READ:

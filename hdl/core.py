@@ -16,6 +16,7 @@ from golden.protocol import (
     FLAG_COUNTERS,
     FLAG_GIVEN,
     FLAG_SPIKES,
+    INFO_VALUE_WORDS,
     POLICY_FLAGS,
     RULE_FLAGS,
     SECTION_NAMES,
@@ -37,9 +38,6 @@ from hdl.options import CoreOptions
 from hdl.reader import CommandReader
 from hdl.spike_decision import SpikeDecision
 from hdl.update import Updater
-
-INFO_VALUE_WORDS = 2
-"""Words of each value of ``INFO``."""
 
 
 class Core(wiring.Component):

@@ -12,19 +12,13 @@ from golden.config import DeviceConfig
 from golden.link_client import LinkTransport
 from golden.link_server import LinkServer
 from golden.protocol import (
-    COUNTER_WORDS,
-    COUNTERS,
-    HARDWARE_COUNTERS,
     HEADER_BITS,
     LAST,
-    LEARN_COUNTERS,
     Abilities,
     Command,
-    Status,
-    header,
 )
 from golden.server import FrameServer
-from sim.bench.frames import Frame, FrameMaker, load_frames, random_parameters, read_frames
+from sim.bench.frames import UNKNOWN, Frame, FrameMaker, load_frames, random_parameters, read_frames
 
 SMALL = DeviceConfig(inputs=5, groups=3, group_size=4, actions=3, lanes=6)
 """A device whose rows take three words."""
@@ -61,20 +55,6 @@ class GoldenPipe:
 
 
 # --- transactions --------------------------------------------------------------------------------------
-def hardware_words(counters: tuple[str, ...]) -> list[int]:
-    """Places of the words that only hardware knows in a response with some counters behind the iterations."""
-    first = {name: 2 + COUNTER_WORDS * place for place, name in enumerate(counters)}
-    return [first[name] + word for name in HARDWARE_COUNTERS for word in range(COUNTER_WORDS)]
-
-
-UNKNOWN = {
-    header(Command.INFER, Status.OK): hardware_words(COUNTERS),
-    header(Command.LEARN, Status.OK): hardware_words(LEARN_COUNTERS),
-    header(Command.APPLY, Status.OK): [1, 2],
-}
-"""The same by the header of the response."""
-
-
 def frames_of(words: np.ndarray) -> list[Frame]:
     """Words as whole frames."""
     ends = np.flatnonzero(words & LAST) + 1

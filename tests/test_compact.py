@@ -16,15 +16,8 @@ from amaranth.back import verilog as amaranth_verilog
 from golden.config import REMOVABLE, STARTS, DeviceConfig
 from golden.errors import SvpgError
 from golden.protocol import (
-    COUNTER_WORDS,
-    COUNTERS,
-    HARDWARE_COUNTERS,
     LAST,
-    LEARN_COUNTERS,
-    Command,
-    Status,
     Words,
-    header,
 )
 from golden.server import FrameServer
 from hdl import verilog
@@ -36,14 +29,14 @@ from hdl.compact.processor import Processor
 from hdl.compact.store import SINGLE_PORT_DEVICE
 from hdl.options import CoreOptions
 from host.cli import main
-from sim.bench.course import Course, Step
+from sim.bench.course import PENDULUM_CONFIG, Course, Step
 from sim.build import digest
 from sim.device import core_library
 from sim.model import DESIGN, VerilatedModel, component_library, library
 from sim.processor import CompactTwin, ProcessorTwin
+from tests.links import frames_of, what_golden_knows
 from tests.test_hdl_core import check
 
-PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5, lanes=69)
 SMALL = DeviceConfig(inputs=3, groups=3, group_size=4, actions=3, lanes=5)
 LEARNS = CoreOptions(compact=True, softmax_lanes=1).learning()
 OTHERS = {
@@ -217,31 +210,6 @@ def test_a_program_that_is_too_long_is_refused() -> None:
 # --- the program ----------------------------------------------------------------------------------------
 
 
-def hardware_words(counters: tuple[str, ...]) -> list[int]:
-    """Places of what only hardware knows, in a response with some counters behind the iterations."""
-    return [
-        2 + COUNTER_WORDS * place + word
-        for place, name in enumerate(counters)
-        if name in HARDWARE_COUNTERS
-        for word in range(COUNTER_WORDS)
-    ]
-
-
-UNKNOWN = {
-    header(Command.INFER, Status.OK): hardware_words(COUNTERS),
-    header(Command.LEARN, Status.OK): hardware_words(LEARN_COUNTERS),
-    header(Command.APPLY, Status.OK): [1, 2],
-}
-
-
-def known(answer: Words) -> Words:
-    """A response without what only hardware knows."""
-    answer = answer.copy()
-    places = [place for place in UNKNOWN.get(int(answer[0]), []) if place < answer.size]
-    answer[places] &= LAST
-    return answer
-
-
 def steps_of(course: Course) -> list[Step]:
     """Every step of a course that has frames, but those that a reset cuts."""
     parts = (course.refuse, course.miss, course.draw_at_edges, course.decide, course.learn, course.saturate, course.mix)
@@ -260,14 +228,9 @@ def check_program(config: DeviceConfig, options: CoreOptions, course: Course) ->
         words = words_of(step)
         found, expected = twin.exchange(words), golden.exchange(words)
         assert np.count_nonzero(found & LAST) == np.count_nonzero(expected & LAST) == len(step.frames), step.name
-        both = zip(answers(found), answers(expected), step.frames, strict=True)
-        wrong = [frame for one, other, frame in both if not np.array_equal(known(one), known(other))]
+        both = zip(frames_of(found), frames_of(expected), step.frames, strict=True)
+        wrong = [frame for one, other, frame in both if what_golden_knows(one) != what_golden_knows(other)]
         assert not wrong, (config, step.name, [f"{word:#x}" for word in wrong[0]])
-
-
-def answers(words: Words) -> list[Words]:
-    """Responses, apart."""
-    return np.split(words, np.flatnonzero(words & LAST)[:-1] + 1)
 
 
 @pytest.mark.parametrize("config", [SMALL, *OTHERS.values()], ids=["small", *OTHERS])
@@ -355,8 +318,8 @@ def test_the_hardware_equals_its_program_cycles_included(config: DeviceConfig) -
 
 def test_the_pendulums_hardware_equals_its_program() -> None:
     options = dataclasses.replace(LEARNS, rules="contrastive", optimisers="sign")
-    hardware, twin = VerilatedModel(core_library(PENDULUM, options)), CompactTwin(PENDULUM, options)
-    course = Course(PENDULUM, options, decisions=2, frames=10, resets=0, seed=6)
+    hardware, twin = VerilatedModel(core_library(PENDULUM_CONFIG, options)), CompactTwin(PENDULUM_CONFIG, options)
+    course = Course(PENDULUM_CONFIG, options, decisions=2, frames=10, resets=0, seed=6)
     for words in [words for part in (course.refuse, course.learn) for step in part() for words in step.frames]:
         words = np.array(words, dtype=np.uint32)
         assert np.array_equal(hardware.exchange(words, 1), twin.exchange(words))
@@ -385,8 +348,7 @@ def test_the_single_port_memories_of_an_ice40_are_wired_as_the_store_needs_them(
         core, name=DESIGN, platform=SinglePort(gates_clocks=False), emit_src=False, strip_internal_attrs=True
     )
     assert text.count("SB_SPRAM256KA ") == 4
-    text += verilog.ZEROED_MEMORY + "/* verilator lint_off WIDTH */\n" + memory.group()
-    whole = text
+    whole = text + verilog.ZEROED_MEMORY + "/* verilator lint_off WIDTH */\n" + memory.group()
 
     def write(path: Path) -> None:
         path.write_text(whole)

@@ -99,12 +99,12 @@ TREE_SHARE = 2 / 3
 def area(board: Board, config: DeviceConfig, options: CoreOptions) -> Resources:
     """What a build takes of a board.
 
+    Multipliers and block memories follow from how Yosys maps them. Tables and flip-flops are sums over the parts, with
+    constants that have been fitted to builds.
+
     Raises
     ------
     SvpgError: a compact core cannot be this device.
-
-    Multipliers and block memories follow from how Yosys maps them. Tables and flip-flops are sums over the parts, with
-    constants that have been fitted to builds.
     """
     if options.compact:
         return _compact(board, config, options)

@@ -43,19 +43,16 @@ class Program:
     ----------
     instructions: from address 0 on.
     registers: first values of all registers, unsigned.
-    names: of the registers that have one.
     """
 
     instructions: tuple[int, ...]
     registers: tuple[int, ...]
-    names: dict[int, str]
 
 
 class Assembler:
     """Collects instructions.
 
-    Every operation is a method of its lower-case name that takes its registers in the order d, a, b, constants allowed
-    for a and b. Conditions are triples of a branch, a and b, such as ``(Op.BLT, i, 5)``.
+    Operands come in the order d, a, b; constants are allowed for a and b.
     """
 
     def __init__(self) -> None:
@@ -131,11 +128,9 @@ class Assembler:
         self.emit(op, target, a, b)
 
     @contextlib.contextmanager
-    def when(self, *condition: Op | Operand) -> Iterator[None]:
-        """What follows happens under a condition only."""
+    def when(self, op: Op, a: Operand, b: Operand) -> Iterator[None]:
+        """What follows happens only where a branch would be taken."""
         end = self.label("end")
-        op, a, b = condition
-        assert isinstance(op, Op) and not isinstance(a, Op) and not isinstance(b, Op)
         self.emit(OPPOSITE[op], end, a, b)
         yield
         self.place(end)
@@ -182,7 +177,7 @@ class Assembler:
         registers = [0] * REGISTERS
         for value, register in self._constants.items():
             registers[register.number] = value
-        return Program(instructions, tuple(registers), {r.number: r.name for r in self._names.values()})
+        return Program(instructions, tuple(registers))
 
     def _number(self, operand: Operand | None) -> int:
         """What stands for an operand in its field."""

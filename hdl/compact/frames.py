@@ -45,12 +45,10 @@ class Frames:
         """Two words into ``value``, the low one first."""
         self._p.call(self._pair)
 
-    def fail(self, status: Status, *condition: Op | Operand) -> None:
-        """End the frame with a status under a condition."""
+    def fail(self, status: Status, op: Op, a: Operand, b: Operand) -> None:
+        """End the frame with a status where a branch would be taken."""
         p = self._p
         p.move(self.status, status)
-        op, a, b = condition
-        assert isinstance(op, Op) and not isinstance(a, Op) and not isinstance(b, Op)
         p.branch((op, a, b), self.refuse)
 
     def fail_outside(self, status: Status, low: Operand, high: Operand) -> None:

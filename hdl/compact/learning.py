@@ -222,7 +222,8 @@ class Learning:
 
     def _answer(self, total: Register) -> None:
         p, frames, inference = self._p, self._frames, self._inference
-        with p.when(Op.BEQ, self._flag(), 0):
+        p.emit(Op.AND, self._x, frames.flags, FLAG_COUNTERS)
+        with p.when(Op.BEQ, self._x, 0):
             frames.answer(last=True)
         cycles, zero = p.registers("cycles zero")
         inference.elapsed(cycles)
@@ -238,10 +239,6 @@ class Learning:
         frames.send(total)
         for name in LEARN_COUNTERS:
             frames.send_pair(counters[name], last=name == LEARN_COUNTERS[-1])
-
-    def _flag(self) -> Register:
-        self._p.emit(Op.AND, self._x, self._frames.flags, FLAG_COUNTERS)
-        return self._x
 
     def routines(self) -> None:
         """Their code."""

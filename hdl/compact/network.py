@@ -144,7 +144,6 @@ class Network:
         n, weight = config.neurons, places.start[Section.WEIGHT]
         change, at = p.registers("moved moved_at")
         with p.routine(self._move):
-            no_span = p.label("no_span")
             with p.when(Op.BNE, self._span_size, 0):
                 p.emit(Op.SPAN, None, self._span_low, self._span_size)
             with p.count(self._i, self._first, self._last):
@@ -155,12 +154,11 @@ class Network:
                 p.branch((Op.BEQ, change, 0), same)
                 p.add(at, self._i, self._activity)
                 p.emit(Op.STORE, None, at, self._value)
-                p.branch((Op.BEQ, self._span_size, 0), no_span)
+                p.branch((Op.BEQ, self._span_size, 0), same)
                 p.emit(Op.SHL, change, change, 1 + c.activity_shift)
                 p.emit(Op.ROW, None, self._row, change)
                 p.add(self.events, self.events, 1)
                 p.add(self.row_words, self.row_words, self._span_words)
-                p.place(no_span)
                 p.place(same)
                 p.add(self._row, self._row, n)
         with p.routine(self._move_all):

@@ -7,12 +7,9 @@ from functools import cached_property
 from golden.config import EXP_FRAC, DeviceConfig
 from golden.errors import SvpgError
 from golden.kernels import constants
-from golden.protocol import Abilities, Section, info_values, split
+from golden.protocol import INFO_VALUE_WORDS, Abilities, Section, info_values, split
 from golden.tables import exp2_table, reciprocal_table
 from hdl.compact.instructions import WORD_BITS
-
-INFO_VALUE_WORDS = 2
-"""Words of each value of ``INFO``."""
 
 HALF_BITS = WORD_BITS // 2
 """Bits of what a row is multiplied with, and of a weight, sign included."""

@@ -12,6 +12,8 @@ from typing import Any
 from golden.errors import SvpgError
 from golden.files import make_folder, write_atomically
 from hdl.boards.catalogue import get_board
+from hdl.compact.instructions import WORD_BITS
+from hdl.compact.store import BANK_WORDS, HALVES
 from host.board_build import build_board
 from host.board_subject import get_wanted
 from host.commands.report import Report
@@ -21,8 +23,7 @@ from sim.plan import MOST_LANES
 PAGE = "boards.md"
 """The table; the reports it is made of are in a folder of the same name beside it."""
 
-
-SINGLE_PORT_KBIT = 256
+SINGLE_PORT_KBIT = BANK_WORDS * WORD_BITS // HALVES // 1024
 """Bits of a single-port memory, in 1024."""
 
 

@@ -17,10 +17,8 @@ from golden.files import write_atomically
 from golden.protocol import (
     COUNTER_WORDS,
     COUNTERS,
-    HARDWARE_COUNTERS,
     HEADER_BITS,
     LAST,
-    LEARN_COUNTERS,
     Command,
     Status,
     header,
@@ -30,7 +28,7 @@ from hdl.device import device
 from hdl.options import CoreOptions
 from sim.bench.course import Course, Step
 from sim.bench.coverage import Coverage
-from sim.bench.frames import Frame, load_frames
+from sim.bench.frames import UNKNOWN, Frame, load_frames
 from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow, steady
 from sim.build import CACHE
@@ -52,18 +50,6 @@ class Anything:
         return True
 
 
-def hardware_words(counters: Sequence[str]) -> set[int]:
-    """Positions of those counters in a response that has some behind the iterations."""
-    first = {name: 2 + COUNTER_WORDS * place for place, name in enumerate(counters)}
-    return {first[name] + word for name in HARDWARE_COUNTERS for word in range(COUNTER_WORDS)}
-
-
-UNKNOWN = {
-    header(Command.INFER, Status.OK): hardware_words(COUNTERS),
-    header(Command.LEARN, Status.OK): hardware_words(LEARN_COUNTERS),
-    header(Command.APPLY, Status.OK): {1, 2},
-}
-"""Positions of what only hardware knows in responses, by header."""
 CYCLES = 2 + COUNTER_WORDS * COUNTERS.index("cycles")
 STALLS = 2 + COUNTER_WORDS * COUNTERS.index("stalls")
 
@@ -107,7 +93,7 @@ class Model:
             self.source.send(*map(as_payload, words))
             answer = [int(word) for word in self.server.exchange(np.array(words, dtype=np.uint32))]
             COVERAGE.sees(words, answer)
-            unknown = UNKNOWN.get(answer[0] & (LAST - 1), set())
+            unknown = UNKNOWN.get(answer[0] & (LAST - 1), [])
             for place, word in enumerate(answer):
                 self.sink.expect(as_payload(word) | ({"data": Anything()} if place in unknown else {}))
 

@@ -12,13 +12,17 @@ from golden.arguments import OPTIMISERS, POLICIES, RULES, apply_limits, obs_rang
 from golden.config import DeviceConfig
 from golden.fixed import Format
 from golden.protocol import (
+    COUNTER_WORDS,
+    COUNTERS,
     EVERYTHING,
     FLAG_ACTIVITY,
     FLAG_COUNTERS,
     FLAG_GIVEN,
     FLAG_SPIKES,
+    HARDWARE_COUNTERS,
     HEADER_BITS,
     LAST,
+    LEARN_COUNTERS,
     NONCE_WORDS,
     POLICY_FLAGS,
     ROW_WORDS,
@@ -29,6 +33,7 @@ from golden.protocol import (
     Command,
     Ints,
     Section,
+    Status,
     Words,
     command_fields,
     header,
@@ -36,6 +41,20 @@ from golden.protocol import (
 )
 
 Frame = list[int]
+
+
+def hardware_words(counters: tuple[str, ...]) -> list[int]:
+    """Places of the words that only hardware knows in a response with some counters behind the iterations."""
+    first = {name: 2 + COUNTER_WORDS * place for place, name in enumerate(counters)}
+    return [first[name] + word for name in HARDWARE_COUNTERS for word in range(COUNTER_WORDS)]
+
+
+UNKNOWN = {
+    header(Command.INFER, Status.OK): hardware_words(COUNTERS),
+    header(Command.LEARN, Status.OK): hardware_words(LEARN_COUNTERS),
+    header(Command.APPLY, Status.OK): [1, 2],
+}
+"""The same by the header of the response."""
 
 
 def frame(config: DeviceConfig, command: Command, flags: int = 0, **values: int | list[int]) -> Frame:
