@@ -240,7 +240,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     study.add_argument("--seeds", type=_positive, help="runs per case (default: the study's)")
     study.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="default: docs/results")
-    study.add_argument("--journal", type=Path, metavar="FILE", help="finished runs (default: build/study/NAME.jsonl)")
+    study.add_argument("--journal", type=Path, metavar="FILE", help="finished runs; a new name runs all anew")
     study.add_argument("--quick", action="store_true", help="a few minutes, to try it out")
     study.add_argument(
         "--workers", type=_count, default=2, help="runs side by side (default: 2); 0 reports what is finished"

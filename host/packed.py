@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from pathlib import Path
@@ -77,6 +78,11 @@ def unpack(path: Path) -> tuple[RunConfig, Parameters]:
     parameters.check(str(path))
     parameters.matches(network, str(path))
     return config, parameters
+
+
+def digest(path: Path) -> str:
+    """What tells an agent file from another."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def shipped(task: Task) -> Path:

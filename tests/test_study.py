@@ -106,6 +106,13 @@ def test_workers_end_when_the_study_is_killed(tmp_path: Path) -> None:
 
 def test_other_arguments_are_another_case() -> None:
     assert Case("a", record, {"value": 1}).key != Case("a", record, {"value": 2}).key
+    assert Case("a", record, settings="rate = 1").key != Case("a", record, settings="rate = 2").key
+
+
+def test_a_folder_is_no_part_of_a_case(tmp_path: Path) -> None:
+    one, other = (Case("a", record, {"value": 1}, {"path": str(tmp_path / name)}) for name in ("one", "other"))
+    assert run_cases([one], tmp_path / "journal.jsonl", workers=1)[0].result == {"value": 10}
+    assert run_cases([other], tmp_path / "journal.jsonl", workers=0)[0].result == {"value": 10}
 
 
 def test_markdown_table() -> None:

@@ -15,7 +15,7 @@ from golden.parameters import Parameters
 from host.agent import Agent
 from host.envs.doom import blind_script
 from host.evaluation import play
-from host.packed import trained
+from host.packed import digest, shipped, trained
 from host.run import RunFolder
 from host.seeds import Purpose, environment_seed
 from host.settings import RunConfig, Settings
@@ -62,10 +62,10 @@ def train_case(backend: str, seed: int, assignments: list[str], episodes: int | 
     environment, ``curve`` (pairs of steps and validation), and for every entry of :data:`SHOWS` and ``zeroed``
     (observation weights set to zero) means of ``steps`` and ``medkits``.
     """
-    from host.training import extended, train
+    from host.training import train
 
-    settings = get_task(TASK).settings("float" if backend == "mlp" else backend, "ppo", assignments)
-    config = extended(RunConfig(TASK, "float" if backend == "mlp" else backend, "ppo", seed, settings), episodes)
+    config = _config(backend, seed, assignments, episodes)
+    settings = config.settings
     began, wall = time.process_time(), time.perf_counter()
     with tempfile.TemporaryDirectory() as parent:
         if backend == "mlp":
@@ -92,6 +92,14 @@ def train_case(backend: str, seed: int, assignments: list[str], episodes: int | 
             _agent(backend, settings, _zeroed(agent.read()), seed), max(1, round(10 * share)), seed, {}
         )
     return result
+
+
+def _config(backend: str, seed: int, assignments: list[str], episodes: int | None) -> RunConfig:
+    from host.training import extended
+
+    backend = "float" if backend == "mlp" else backend
+    settings = get_task(TASK).settings(backend, "ppo", assignments)
+    return extended(RunConfig(TASK, backend, "ppo", seed, settings), episodes)
 
 
 def _agent(backend: str, settings: Settings, parameters: Parameters, seed: int) -> Agent:
@@ -197,7 +205,7 @@ def cases(seeds: int, episodes: int | None, share: float) -> list[Case]:
     """All runs, the first seed of everything first."""
     result = [
         Case("blind", blind_case, {"seed": 0, "episodes": max(1, round(20 * share))}),
-        Case("changes", changes_case, {"seed": 0}),
+        Case("changes", changes_case, {"seed": 0}, settings=digest(shipped(get_task(TASK)))),
     ]
     for seed in range(seeds):
         for name, backend, assignments, fifths in VARIANTS:
@@ -209,7 +217,8 @@ def cases(seeds: int, episodes: int | None, share: float) -> list[Case]:
                     "episodes": episodes,
                     "share": share,
                 }
-                result.append(Case(f"{name}|{backend}", train_case, arguments))
+                settings = _config(backend, seed, assignments, episodes).text()
+                result.append(Case(f"{name}|{backend}", train_case, arguments, settings=settings))
     return result
 
 
@@ -283,7 +292,8 @@ def _text(table: str, changes: dict[str, float], lacking: str) -> str:
     count = SHOWS["usual"][0]
     return f"""# Health gathering, seen
 
-Regenerate with `svpg study doom`. ViZDoom's `health_gathering`, 60 × 80 grey pixels, 20×10 hidden neurons. *Medkits*
+Regenerate with `svpg study doom`: it goes on from the runs in `journals/doom.jsonl`; give `--journal` a new name to run
+all anew. ViZDoom's `health_gathering`, 60 × 80 grey pixels, 20×10 hidden neurons. *Medkits*
 and *steps* are means of {count} greedy episodes of 525 steps from fresh starts; *mirrored* and *blank* change the
 picture of a trained agent, the last column its weights. *Seconds* are wall-clock time of the training with its
 validations.

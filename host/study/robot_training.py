@@ -88,6 +88,13 @@ def trained_mlp(config: RunConfig) -> tuple[Agent, list[list[float]]]:
     return agent, rows
 
 
+def run_config(task: str, backend: str, seed: int, assignments: list[str], episodes: int | None) -> RunConfig:
+    """The training of a case; see :func:`train_case`."""
+    backend = "float" if backend == MLP else backend
+    settings = get_task(task).settings(backend, "ppo", assignments)
+    return extended(RunConfig(task, backend, "ppo", seed, settings), episodes)
+
+
 def train_case(
     task: str, backend: str, seed: int, assignments: list[str], episodes: int | None, path: str
 ) -> dict[str, Any]:
@@ -105,9 +112,7 @@ def train_case(
     ``mirrored`` as :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score).
     """
     torch.set_num_threads(1)
-    chosen = get_task(task)
-    settings = chosen.defaults("float" if backend == MLP else backend, "ppo").override(assignments)
-    config = extended(RunConfig(task, "float" if backend == MLP else backend, "ppo", seed, settings), episodes)
+    chosen, config = get_task(task), run_config(task, backend, seed, assignments, episodes)
     agent, rows = trained_mlp(config) if backend == MLP else trained(config, Path(path))
     result: dict[str, Any] = {
         "validation": rows,
@@ -117,8 +122,8 @@ def train_case(
         "zeroed": None,
     }
     if backend != MLP:
-        parameters = agent.read()
-        parameters.weight[settings.network.neurons :, : settings.network.hidden] = 0.0
+        parameters, network = agent.read(), config.settings.network
+        parameters.weight[network.neurons :, : network.hidden] = 0.0
         agent.load(parameters)
         result["zeroed"] = try_out(agent, chosen).to_dict()
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,9 @@ from host.agent import Agent
 from host.backends.registry import make_backend
 from host.evaluation import play
 from host.gif import Animation
-from host.run import RunFolder
+from host.packed import digest, shipped, unpack
 from host.study.robot_shipped import EPISODES, shipped_case
-from host.study.robot_training import MLP, TRIAL_SEED, TRIALS, train_case, try_out
+from host.study.robot_training import MLP, TRIAL_SEED, TRIALS, run_config, train_case, try_out
 from host.study.robot_trials import FRESH, Chance
 from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
 from host.tasks import Task, get_task
@@ -47,15 +48,18 @@ def cases(seeds: int, episodes: int | None, folder: Path) -> list[Case]:
         for task in TASKS:
             for name, backend, assignments, fifths in VARIANTS:
                 if (seed - 1) * 5 < fifths * seeds:
-                    arguments = {
+                    arguments: dict[str, Any] = {
                         "task": task,
                         "backend": backend,
                         "seed": seed,
                         "assignments": assignments,
                         "episodes": episodes,
-                        "path": str(folder / f"{task}-{name.split(',')[0].lower()}-{backend}-{seed}"),
                     }
-                    result.append(Case(f"{task}|{name}|{backend}", train_case, arguments))
+                    path = folder / f"{task}-{name.split(',')[0].lower()}-{backend}-{seed}"
+                    settings = run_config(**arguments).text()
+                    result.append(
+                        Case(f"{task}|{name}|{backend}", train_case, arguments, {"path": str(path)}, settings)
+                    )
     return result
 
 
@@ -65,7 +69,15 @@ def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
     wanted = cases(seeds, 40 if quick else None, folder)
     finished = run_cases(wanted, journal, workers)
     ready = run_cases(
-        [Case(name, shipped_case, {"task": name, "decisions": 20 if quick else 200}) for name in TASKS],
+        [
+            Case(
+                name,
+                shipped_case,
+                {"task": name, "decisions": 20 if quick else 200},
+                settings=digest(shipped(get_task(name))),
+            )
+            for name in TASKS
+        ],
         journal,
         workers,
     )
@@ -74,25 +86,19 @@ def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
         if not any(item.case.name == f"{name}|contrastive|golden" for item in finished):
             raise SvpgError(f"{journal}: holds no finished run of {name} on golden; give --workers 1 to train")
         _plot(finished, name, out / f"{name}.png")
-        _film(finished, get_task(name), out / f"{name}.gif")
+        _film(get_task(name), out / f"{name}.gif")
     write_report(
         out / "robots.md", _text(table, bounds, _looking(finished), missing(wanted, finished), _shipped(ready))
     )
     return table
 
 
-def _best(finished: list[Finished], task: str) -> Finished:
-    """Golden's run with the best validation."""
-    runs = [item for item in finished if item.case.name == f"{task}|contrastive|golden"]
-    return max(runs, key=lambda item: max(point[2] for point in item.result["validation"]))
-
-
-def _film(finished: list[Finished], task: Task, path: Path) -> None:
-    parameters = RunFolder(_best(finished, task.name).case.arguments["path"]).parameters()
-    assert parameters.device is not None
+def _film(task: Task, path: Path) -> None:
+    """The agent that ships."""
+    config, parameters = unpack(shipped(task))
     with contextlib.closing(task.make(render_mode="rgb_array", **FRESH[task.name])) as env:
         animation = Animation(env.metadata["render_fps"], every=1)
-        agent = Agent(make_backend("golden", parameters.device), seed=TRIAL_SEED)
+        agent = Agent(make_backend("golden", config.settings.network), seed=TRIAL_SEED)
         agent.load(parameters)
         for seed in range(TRIAL_SEED, TRIAL_SEED + FILMED[task.name]):
             play(agent, env, 1, seed, on_frame=animation.add)
@@ -183,7 +189,8 @@ def _plot(finished: list[Finished], task: str, path: Path) -> None:
 def _text(table: str, bounds: str, looking: str, missing: str, shipped: str) -> str:
     return f"""# Robot tasks from pixels
 
-Regenerate with `svpg study robots`. Both are counterparts on PyBullet of tasks of the paper, which used CoppeliaSim and
+Regenerate with `svpg study robots`: it goes on from the runs in `journals/robots.jsonl`; give `--journal` a new name to
+run all anew. Both are counterparts on PyBullet of tasks of the paper, which used CoppeliaSim and
 AI2-THOR; docstrings of `host/envs/robot_arm.py` and `host/envs/robot_navigation.py` say what is the same. Networks of
 20 × 10 hidden neurons without S→A and H–H see 4,096 or 4,800 grey pixels, centred. Training ends when
 validation holds the task's threshold, or at its budget of episodes. *Score* is the shortest way over the

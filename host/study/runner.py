@@ -32,16 +32,21 @@ class Case:
     name: row (or curve) of the table; cases of several seeds share it.
     function: module-level function.
     arguments: JSON values.
+    local: further arguments on which the result does not depend, such as folders.
+    settings: what else the result depends on, as text: resolved settings, the digest of a file.
     """
 
     name: str
     function: Callable[..., Result]
     arguments: dict[str, Any] = field(default_factory=dict)
+    local: dict[str, Any] = field(default_factory=dict)
+    settings: str = ""
 
     @property
     def key(self) -> str:
         """Identity of the case in the journal."""
-        text = json.dumps([self.name, self.function.__qualname__, self.arguments], sort_keys=True)
+        identity = [self.name, self.function.__qualname__, self.arguments, self.settings]
+        text = json.dumps(identity, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -69,7 +74,7 @@ def run_cases(cases: Sequence[Case], journal: Path, workers: int) -> list[Finish
     waiting = [case for case in cases if case.key not in done]
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, context, _prepare_worker, (os.getpid(),)) as pool:
-        futures = {pool.submit(case.function, **case.arguments): case for case in waiting}
+        futures = {pool.submit(case.function, **case.arguments, **case.local): case for case in waiting}
         try:
             finished = concurrent.futures.as_completed(futures)
             for future in tqdm(
