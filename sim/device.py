@@ -31,7 +31,8 @@ def core_library(
     ----------
     config, options: what the core is built for.
     waves: compile it so that it can record waveforms.
-    profiled: compile it for long work: it takes twice the time, and the model is a quarter faster.
+    profiled: compile it for long work: it takes twice the time, and the model is a quarter faster. Not done
+        where :func:`sim.build.quick_models_wanted`.
 
     Raises
     ------
@@ -42,7 +43,9 @@ def core_library(
         noted_key("core", repr(config) + repr(options), lambda: device(config, options)),
         lambda path: build.write_verilog(device(config, options), path, DESIGN, gates_clocks=True),
         waves,
-        practice=(lambda model: practise(FrameDevice(config, model), options.abilities)) if profiled else None,
+        practice=(lambda model: practise(FrameDevice(config, model), options.abilities))
+        if profiled and not build.quick_models_wanted()
+        else None,
     )
 
 

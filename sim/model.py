@@ -23,6 +23,7 @@ from sim.build import (
     cached,
     digest,
     keep_runtime,
+    quick_models_wanted,
     reuse_runtime,
     tail,
     toolchain,
@@ -142,7 +143,7 @@ def library(
     """
     tools.check_system(waves)
     counting = COVERAGE_ARGS if coverage else ()
-    optimisation = "-O1" if coverage else OPTIMISATION
+    optimisation = "-O1" if coverage or quick_models_wanted() else OPTIMISATION
     chain = "\0".join((toolchain(waves), tools.processor(), *COMPILER_FLAGS, optimisation, *counting))
 
     def make(folder: Path) -> None:

@@ -9,5 +9,8 @@ import os
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
+# Most models work for a shorter time than their compilation takes.
+os.environ.setdefault("SVPG_QUICK_MODELS", "1")
+
 # Figures are drawn to files.
 os.environ.setdefault("MPLBACKEND", "agg")

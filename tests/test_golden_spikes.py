@@ -63,7 +63,7 @@ def test_decisions_follow_from_the_text(config: DeviceConfig, policy: str, param
     pair.infer(observations(config, 2, "wide", rng), rng.integers(0, 2**64, 2, dtype=np.uint64), policy, None)
 
 
-@settings(MODEST, max_examples=16)
+@settings(MODEST, max_examples=6)
 @given(
     config=spiking(),
     rule=st.sampled_from(("published", "contrastive")),

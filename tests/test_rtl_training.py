@@ -30,8 +30,12 @@ def train(run: Path, backend: str, *settings: str, episodes: int = 24, more: tup
     "settings",
     [
         (*REPLAY, "learning.rule=contrastive", "learning.optimiser=rmsprop"),
-        (*REPLAY, "learning.rule=published", "learning.optimiser=sgd"),
-        (*ROLLOUT, "learning.rule=conditional", "learning.optimiser=sign", "network.removed=sa"),
+        # Every rule and optimiser of the core is compared with golden's elsewhere (tests/test_hdl_core.py).
+        pytest.param((*REPLAY, "learning.rule=published", "learning.optimiser=sgd"), marks=pytest.mark.slow),
+        pytest.param(
+            (*ROLLOUT, "learning.rule=conditional", "learning.optimiser=sign", "network.removed=sa"),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["contrastive", "published", "conditional"],
 )

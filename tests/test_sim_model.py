@@ -187,6 +187,7 @@ def test_practice_changes_the_speed_and_nothing_else(monkeypatch: pytest.MonkeyP
     assert "-fprofile-use" in (folder / "build.log").read_text()
 
 
+@pytest.mark.slow
 def test_practice_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(build, "CACHE", tmp_path)
     with pytest.raises(DeviceError, match="nothing has moved"):
