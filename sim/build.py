@@ -40,8 +40,8 @@ BUILD_ARGS = (
 )
 
 MAKE_SETTINGS = ("OPT_FAST=-O0", "OPT_GLOBAL=-O0", "VM_PARALLEL_BUILDS=0")
-"""How the C++ of a bench's model is compiled: its Python takes most of the time, and a core that is not optimised is there
-20 s earlier and loses 6 of them; in one piece it takes half the time, because Verilator's headers are long."""
+"""How the C++ of a bench's model is compiled: its Python takes most of the time, and a core that is not optimised is
+there 20 s earlier and loses 6 of them; in one piece it takes half the time, because Verilator's headers are long."""
 
 KEPT = 20
 """Lines of a log that an error shows."""
