@@ -62,14 +62,17 @@ class Updater(wiring.Component):
 
     def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
         self.config, self.abilities = config, abilities
-        # Where registers lie, in cycles from the address of a word: the mean gradient, its square, that less the second
-        # moment, the moment that follows, its root, the shift that brings a gradient to a step; the step.
+        # Where registers lie, in cycles from the address of a word: the direction of a sign; the mean gradient, its
+        # square, that less the second moment, the moment that follows, its root, the shift that brings a gradient to a
+        # step; the step.
+        self._at_direction = FETCH_LATENCY + 1
         self._at_gradient = FETCH_LATENCY + 3
         self._at_square, self._at_difference = self._at_gradient + 1, self._at_gradient + 2
         self._at_moment, self._at_root = self._at_gradient + 3, self._at_gradient + 4
         self._at_shift = self._at_gradient + 5 * abilities.has_moments
-        # Rounding, shift and saturation of a step each have a register; that of a sign, the comparisons have one.
-        self.latency = self._at_shift + (3 if abilities.optimisers - {"sign"} else 2)
+        # Rounding, shift and saturation of a step each have a register; what a sign steps by takes two.
+        self._has_gradient = bool(abilities.optimisers - {"sign"})
+        self.latency = self._at_shift + 3 if self._has_gradient else self._at_direction + 2
         ports = {
             f"{SECTION_NAMES[section]}_{name}": Out(signature(config, section))
             for section in abilities.sections
@@ -135,7 +138,7 @@ class Updater(wiring.Component):
 
         # --- what is common to all lanes ---------------------------------------------------------------------
         # Learning rate of the row: observation rows have one of their own. It is there a cycle before the shift.
-        before = at_shift - 2
+        before = at_shift - 2 if self._has_gradient else 1
         first, last = config.neurons * config.row_words, config.sources * config.row_words
         is_observation = (address[before] >= first) & (address[before] < last)
         rate, stride = Signal.like(job.rate), Signal(config.weight_bits)
@@ -159,21 +162,17 @@ class Updater(wiring.Component):
         ]
         if "sign" in self.abilities.optimisers:
             exponent = Signal(range(config.weight_frac + 5))
-            strides, threshold = Signal(config.weight_bits), Signal(config.acc_frac + 1)
-            upper, lower = (Signal(signed(config.acc_frac + 2), name=name) for name in ("upper", "lower"))
+            strides = Signal(config.weight_bits)
             m.d.comb += [
-                threshold.eq(
-                    Mux(job.grid == config.acc_frac, 1, (C(1) << (config.acc_frac - job.grid).as_unsigned()) >> 1)
-                ),
                 exponent.eq(config.weight_frac - rate),
                 # All ones stand for what saturates.
                 strides.eq(Mux(exponent >= config.weight_bits, -1, C(1) << exponent)),
             ]
             held = [strides, *(Signal(config.weight_bits, name=f"stride{i}") for i in range(at_step - 2 - before))]
             stride, backward = held[-1], Signal(signed(config.weight_bits + 1))
+            still, down = Signal(config.acc_bits), Signal(signed(config.acc_bits + 1))
             m.d.sync += [
-                upper.eq(threshold),
-                lower.eq(-threshold),
+                *(bound.eq(value) for bound, value in zip((still, down), self._bounds(job), strict=True)),
                 *delay(held),
                 backward.eq(Mux(held[-2].all(), -(1 << config.weight_bits), -held[-2])),
             ]
@@ -183,7 +182,15 @@ class Updater(wiring.Component):
         is_rmsprop, is_sign = job.optimiser == OPTIMISER_RMSPROP, job.optimiser == OPTIMISER_SIGN
 
         # --- the lanes ---------------------------------------------------------------------------------------
-        for lane in range(config.lanes):
+        def direction(lane: int) -> Value:
+            """The step by the sign of the mean gradient, a cycle before it is wanted."""
+            accumulated = self.acc_fetch.data[lane]
+            ways = [Signal(2, name=f"ways{lane}_{i}") for i in range(at_step - self._at_direction)]
+            m.d.sync += [ways[0].eq(Cat(accumulated > still, accumulated <= down)), *delay(ways)]
+            return Mux(ways[-1][0], stride, Mux(ways[-1][1], backward, 0))
+
+        def descent(lane: int) -> Value:
+            """The step by the mean gradient itself, a cycle before it is wanted."""
             # Gradient of the mean over the batch: rounded, shifted, saturated.
             accumulated = self.acc_fetch.data[lane]
             rounded = Signal(signed(config.acc_bits + 1), name=f"rounded{lane}")
@@ -222,35 +229,47 @@ class Updater(wiring.Component):
                 with m.If(valid[at_root - 1]):
                     m.d.sync += root.eq((Mux(length > least, length, least) - config.moment_frac) >> 1)
                 right_shift = right_shift + Mux(is_rmsprop, root, 0)
-            # Step and new weight.
-            step, stepped = Signal(signed(config.weight_bits + 1), name=f"step{lane}"), gradient[-1]
-            computed: Value = C(0)
-            if self.abilities.optimisers - {"sign"}:
-                shifts = Signal(amount_shape, name=f"shift{lane}")
-                shifts_then = Signal.like(shifts, name=f"shift_then{lane}")
-                lifted = stepped << most_left
-                rounded_step = Signal(signed(len(lifted) + 1), name=f"rounded_step{lane}")
-                shifted_step = Signal.like(rounded_step, name=f"shifted_step{lane}")
-                half_up, half_down = halves(shifts, most_left + most_right)
-                with m.If(valid[at_shift - 1]):
-                    m.d.sync += shifts.eq(amount(right_shift))
-                with m.If(valid[at_shift]):
-                    m.d.sync += [rounded_step.eq(lifted + Mux(stepped < 0, half_down, half_up)), shifts_then.eq(shifts)]
-                with m.If(valid[at_shift + 1]):
-                    m.d.sync += shifted_step.eq(rounded_step >> shifts_then)
-                computed = saturate(shifted_step, config.weight_bits + 1)
-            if "sign" in self.abilities.optimisers:
-                later = [
-                    stepped,
-                    *(Signal.like(stepped, name=f"later{lane}_{i}") for i in range(at_step - 2 - at_shift)),
-                ]
-                up, down = Signal(name=f"up{lane}"), Signal(name=f"down{lane}")
-                m.d.sync += [*delay(later), up.eq(later[-1] >= upper), down.eq(later[-1] <= lower)]
-                by_sign = Mux(up, stride, Mux(down, backward, 0))
-                computed = Mux(is_sign, by_sign, computed)
+            shifts, stepped = Signal(amount_shape, name=f"shift{lane}"), gradient[-1]
+            shifts_then = Signal.like(shifts, name=f"shift_then{lane}")
+            lifted = stepped << most_left
+            rounded_step = Signal(signed(len(lifted) + 1), name=f"rounded_step{lane}")
+            shifted_step = Signal.like(rounded_step, name=f"shifted_step{lane}")
+            half_up, half_down = halves(shifts, most_left + most_right)
+            with m.If(valid[at_shift - 1]):
+                m.d.sync += shifts.eq(amount(right_shift))
+            with m.If(valid[at_shift]):
+                m.d.sync += [rounded_step.eq(lifted + Mux(stepped < 0, half_down, half_up)), shifts_then.eq(shifts)]
+            with m.If(valid[at_shift + 1]):
+                m.d.sync += shifted_step.eq(rounded_step >> shifts_then)
+            return saturate(shifted_step, config.weight_bits + 1)
+
+        for lane in range(config.lanes):
+            computed = descent(lane) if self._has_gradient else direction(lane)
+            if self._has_gradient and "sign" in self.abilities.optimisers:
+                computed = Mux(is_sign, direction(lane), computed)
+            step, weight = (
+                Signal(signed(config.weight_bits + 1), name=f"step{lane}"),
+                Signal(signed(config.weight_bits), name=f"weight{lane}"),
+            )
             with m.If(valid[at_step - 1]):
                 m.d.sync += step.eq(computed)
-            weight = Signal(signed(config.weight_bits), name=f"weight{lane}")
             m.d.sync += weight.eq(self.weight_fetch.data[lane])
             m.d.comb += self.weight_write.data[lane].eq(saturate(weight + step, config.weight_bits))
         return m
+
+    def _bounds(self, job: data.View) -> tuple[Value, Value]:
+        """The highest accumulator whose sign does not move a weight up, and the highest that moves it down.
+
+        The mean of a batch is rounded to the grid, halves away from zero: with 2**t for half of the grid's distance (1
+        for a grid as fine as the gradient) and s for the shift to the mean, a weight moves for magnitudes from
+        2**(t + s) - 2**s / 2 on. One less has ones below bit t + s but for bit s - 1; its complement is the other
+        bound. A gradient that is saturated before it is rounded may never come so far.
+        """
+        config = self.config
+        half = Mux(job.grid >= config.acc_frac - 1, 0, (config.acc_frac - 1 - job.grid).as_unsigned())
+        reach = half + job.mean_shift
+        ones = [(reach > bit) & (job.mean_shift != bit + 1) for bit in range(config.acc_bits + 1)]
+        # No accumulator has a magnitude with the highest bit set.
+        never = [ones[-1] | ones[-2] | (half > config.gradient.high.bit_length() - 1 + more) for more in (0, 1)]
+        highest, lowest = (Cat(*ones[:-2], out_of_reach) for out_of_reach in never)
+        return highest, Cat(~lowest, 1).as_signed()

@@ -24,7 +24,8 @@ ODD = DeviceConfig(
     weight_frac=4,
     acc_bits=27,
     acc_frac=12,
-    grad_bits=15,
+    # So few that the coarsest grid rounds every gradient to zero.
+    grad_bits=11,
     moment_bits=20,
     moment_frac=16,
 )
@@ -71,4 +72,4 @@ def test_every_optimiser_has_its_latency() -> None:
     def latency(*optimisers: str) -> int:
         return Updater(ODD, Abilities(frozenset({"published"}), frozenset(optimisers))).latency
 
-    assert (latency("sign"), latency("sgd"), latency("sgd", "sign"), latency("rmsprop")) == (7, 8, 8, 13)
+    assert (latency("sign"), latency("sgd"), latency("sgd", "sign"), latency("rmsprop")) == (5, 8, 8, 13)

@@ -9,7 +9,7 @@ import numpy as np
 
 from golden.arguments import OPTIMISERS, Apply, apply_limits, section_format
 from golden.device import Device
-from golden.protocol import BIAS_NAMES, SECTION_NAMES, UPDATE_ARGUMENTS, Abilities
+from golden.protocol import BIAS_NAMES, SECTION_NAMES, UPDATE_ARGUMENTS, Abilities, Section
 from golden.server import existing_synapses
 from hdl.memory import row_addresses
 from hdl.update import HANDOVER
@@ -39,15 +39,23 @@ class Model:
         self.done: list[int] = []
         self.bench.each_cycle(sample=lambda cycle: self.done.append(cycle) if dut.done.value == 1 else None)
 
-    async def fill(self) -> None:
-        """Random values in all memories, often the ends of their formats or nearly 0, zero where nothing exists."""
+    async def fill(self, update: Apply) -> None:
+        """Random values in all memories, often the ends of their formats, nearly 0, or at an edge of what the update
+        tells apart; zero where nothing exists."""
         rng = np.random.default_rng(self.bench.rng.getrandbits(32))
         for section in ABILITIES.sections:
             number_format = section_format(CONFIG, SECTION_NAMES[section])
             low, high, shape = number_format.low, number_format.high, EXISTS.shape
             scale = 2 ** rng.integers(0, number_format.bits, shape)
             values = rng.integers(low, high, shape, endpoint=True) // scale
-            values = np.where(rng.random(shape) < 0.1, rng.choice([low, high, 0], shape), values) * EXISTS
+            values = np.where(rng.random(shape) < 0.1, rng.choice([low, high, 0], shape), values)
+            if section == Section.ACC:
+                # The least magnitudes that move a weight by their sign, and the greatest that do not.
+                half = max(CONFIG.acc_frac - 1 - update.grid, 0)
+                edge = 2 ** (half + update.mean_shift) - 2**update.mean_shift // 2
+                edges = (edge - rng.integers(0, 2, shape)) * rng.choice([-1, 1], shape)
+                values = np.where(rng.random(shape) < 0.3, np.clip(edges, low, high), values)
+            values = values * EXISTS
             for row in range(CONFIG.sources + 1):
                 for word in range(CONFIG.row_words):
                     self.loads[SECTION_NAMES[section]].send(
@@ -98,8 +106,9 @@ async def updates_equal_golden(dut: Any) -> None:
     model = Model(dut)
     await model.bench.reset()
     for number in range(RUN["updates"]):
-        await model.fill()
-        model.apply(model.random_update())
+        update = model.random_update()
+        await model.fill(update)
+        model.apply(update)
         await model.finish(number + 1)
         await model.check()
 
@@ -109,7 +118,7 @@ async def cycles_are_as_stated(dut: Any) -> None:
     """An update takes its words and the latency, clearing its words; the next starts in the cycle after."""
     model = Model(dut)
     await model.bench.reset()
-    await model.fill()
+    await model.fill(model.random_update())
     latency = COMPONENT.updater.latency
     for _ in range(3):
         model.apply(model.random_update())
@@ -136,7 +145,8 @@ async def a_reset_ends_what_is_at_work(dut: Any) -> None:
         await model.bench.step(cycles)
         model = Model(dut)
         await model.bench.reset()
-        await model.fill()
-        model.apply(model.random_update())
+        update = model.random_update()
+        await model.fill(update)
+        model.apply(update)
         await model.finish(1)
         await model.check()
