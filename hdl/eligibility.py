@@ -247,7 +247,7 @@ class Eligibility(wiring.Component):
         places = [Signal.like(address, name=f"place{i}") for i in range(stages)]
         kinds = [Signal.like(kind, name=f"kind{i}") for i in range(at_product + 1)]
         own_groups = [Signal.like(group, name=f"group{i}") for i in range(at_product + 1)]
-        dense = [Signal(name=f"dense{i}") for i in range(at_product + 1)]
+        dense = [Signal(name=f"dense{i}") for i in range(at_product)]
         # Of the first stage: a word, for the first or the second time, and the values of its row.
         issued, again_now, word_now = Signal(), Signal(), Signal.like(words)
         values = [Signal(value_shape, name=f"value{i}") for i in range(3)]
@@ -325,7 +325,7 @@ class Eligibility(wiring.Component):
             )
             m.d.sync += product.eq(self.share.products[lane])
             if self.products == 1:
-                m.d.sync += other.eq(product)
+                m.d.sync += other.eq(Mux(dense[-1], product, 0))
             else:
                 column, factor = (
                     Signal.like(columns.activity[lane], name=f"column{lane}"),
@@ -335,13 +335,13 @@ class Eligibility(wiring.Component):
                     m.d.sync += [column.eq(columns.activity[lane]), factor.eq(values[2])]
                 with m.If(self.share.use):
                     m.d.sync += second.eq(column * factor)
-                m.d.sync += other.eq(second)
+                m.d.sync += other.eq(Mux(dense[-1], second, 0))
             total = Signal(signed(product_bits(config) + 1), name=f"total{lane}")
             exists = Signal(name=f"exists{lane}")
             own = looked_up[-1][lane]
             with m.If(valid[at_product]):
                 m.d.sync += [
-                    total.eq(product + Mux(dense[at_product], other, 0)),
+                    total.eq(product + other),
                     exists.eq(
                         (own != own_groups[at_product])
                         & Mux(own == config.groups, to_action, (own != no_group) & to_hidden)
