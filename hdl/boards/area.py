@@ -17,6 +17,7 @@ from hdl.layouts import all_beats, column_bits, factor_bits, row_values, total_b
 from hdl.memory import row_addresses
 from hdl.observations import observation
 from hdl.options import MULTIPLICATIONS_PER_ROW, CoreOptions
+from hdl.potentials import MOST_REGISTER_WORDS
 from hdl.softmax import queue_depth
 
 ECP5_BLOCKS = {512: 36, 1024: 18, 2048: 9, 4096: 4}
@@ -46,6 +47,7 @@ class Terms:
     softmax: per softmax lane.
     learning: of a build that learns, whatever its lanes.
     learning_lanes: per lane of a build that learns.
+    descent_lanes: per lane of a build with an optimiser that needs the mean gradient, not its sign alone.
     moment_lanes: per lane of a build with second moments.
     """
 
@@ -55,6 +57,7 @@ class Terms:
     softmax: float
     learning: float
     learning_lanes: float
+    descent_lanes: float
     moment_lanes: float
 
     def total(self, config: DeviceConfig, options: CoreOptions) -> int:
@@ -69,22 +72,44 @@ class Terms:
         )
         if options.learns:
             count += self.learning + self.learning_lanes * lanes
+            count += self.descent_lanes * lanes * bool(options.abilities.optimisers - {"sign"})
             count += self.moment_lanes * lanes * options.abilities.has_moments
         return round(count)
 
 
 ECP5_TABLES = Terms(
-    fixed=5350, lane_bits=4.62, scan_bits=1.22, softmax=500, learning=4270, learning_lanes=650, moment_lanes=608
+    fixed=5350,
+    lane_bits=4.62,
+    scan_bits=1.22,
+    softmax=500,
+    learning=4270,
+    learning_lanes=404,
+    descent_lanes=246,
+    moment_lanes=608,
 )
 ECP5_REGISTERS = Terms(
-    fixed=2540, lane_bits=3.0, scan_bits=0, softmax=200, learning=300, learning_lanes=449, moment_lanes=119
+    fixed=2540,
+    lane_bits=3.0,
+    scan_bits=0,
+    softmax=200,
+    learning=300,
+    learning_lanes=358,
+    descent_lanes=91,
+    moment_lanes=119,
 )
 
 ECP5_LINK_BLOCKS, ICE40_LINK_BLOCKS = 2, 8
 """Block memories of the link's buffers."""
 
 ICE40_LOGIC = Terms(
-    fixed=3500, lane_bits=4.0, scan_bits=1.0, softmax=500, learning=2000, learning_lanes=600, moment_lanes=400
+    fixed=3500,
+    lane_bits=4.0,
+    scan_bits=1.0,
+    softmax=500,
+    learning=2000,
+    learning_lanes=354,
+    descent_lanes=246,
+    moment_lanes=400,
 )
 COMPACT_LOGIC = {ECP5.name: (2965, 867), ICE40.name: (2650, 2650)}
 """Tables and flip-flops of a compact core with link and UART, which hardly depend on the device it is."""
@@ -140,9 +165,13 @@ def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
     block_rams = sum(blocks(ECP5_BLOCKS, words, bits) for words, bits in memories if words * bits > MOST_IN_TABLES)
     # Two read ports of the table of exponents share a block.
     block_rams += math.ceil(options.softmax_lanes / 2) * blocks({1024: 18}, 1 << config.exp_index_bits, EXP_FRAC + 1)
+    # Potentials of short rows lie in registers, two for each (hdl/potentials.py).
+    potentials = (
+        2 * config.potential_bits * config.lanes * config.row_words if config.row_words <= MOST_REGISTER_WORDS else 0
+    )
     return Resources(
         luts=ECP5_TABLES.total(config, options),
-        registers=ECP5_REGISTERS.total(config, options),
+        registers=ECP5_REGISTERS.total(config, options) + potentials,
         multipliers=_multipliers(18, config, options),
         block_rams=block_rams + ECP5_LINK_BLOCKS,
     )
