@@ -113,7 +113,7 @@ def markdown(data: dict[str, dict[str, Any]]) -> str:
         f"Where lanes are not given, `svpg plan` proposes {MOST_LANES} at most, for routing many more takes long, and",
         "they do not reach the board's clock. Pendulums of 35 and 69 lanes, and MNIST 20×10 of 30, have been placed,",
         "but nextpnr found no end routing them: of 35 lanes that learn (32,135 LUTs, 24,145 registers) 53,415 wires",
-        "were wanted twice after the first round, 23,457 after five of eight minutes in all. An iCEBreaker holds the",
+        "were wanted twice after the first round, 23,457 after the fifth, when it was stopped. An iCEBreaker holds the",
         "compact core ([compact.md](../compact.md)), which has no lanes.",
         "",
         "| build | lanes, of softmax | learns | LUTs | multipliers | block memory (kbit) | Fmax (MHz) | clock (MHz) "
