@@ -184,6 +184,11 @@ class Abilities:
         return self.learns and "rmsprop" in self.optimisers
 
     @property
+    def has_descent(self) -> bool:
+        """Whether the build has an optimiser that needs the mean gradient, not its sign alone."""
+        return self.learns and bool(self.optimisers - {"sign"})
+
+    @property
     def commands(self) -> tuple[Command, ...]:
         """The commands it takes."""
         return tuple(command for command in Command if self.learns or command <= Command.INFER)

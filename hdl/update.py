@@ -71,8 +71,7 @@ class Updater(wiring.Component):
         self._at_moment, self._at_root = self._at_gradient + 3, self._at_gradient + 4
         self._at_shift = self._at_gradient + 5 * abilities.has_moments
         # Rounding, shift and saturation of a step each have a register; what a sign steps by takes two.
-        self._has_gradient = bool(abilities.optimisers - {"sign"})
-        self.latency = self._at_shift + 3 if self._has_gradient else self._at_direction + 2
+        self.latency = self._at_shift + 3 if abilities.has_descent else self._at_direction + 2
         ports = {
             f"{SECTION_NAMES[section]}_{name}": Out(signature(config, section))
             for section in abilities.sections
@@ -92,7 +91,8 @@ class Updater(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, has_moments = self.config, self.abilities.has_moments
+        config, abilities = self.config, self.abilities
+        has_moments, has_descent = abilities.has_moments, abilities.has_descent
         addresses = row_addresses(config)
         job = Signal(update(config))
         at_gradient, at_square, at_difference = self._at_gradient, self._at_square, self._at_difference
@@ -125,7 +125,7 @@ class Updater(wiring.Component):
         # Weights pass a register.
         wanted = {Section.WEIGHT: at_step - 1, Section.ACC: FETCH_LATENCY, Section.MOMENT: at_square}
         written = {Section.WEIGHT: at_step, Section.ACC: at_step, Section.MOMENT: at_moment}
-        for section in self.abilities.sections:
+        for section in abilities.sections:
             fetch, write = self.fetch[section], self.write[section]
             asks, puts = wanted[section] - FETCH_LATENCY, written[section]
             may_clear = clears if section != Section.WEIGHT else 0
@@ -138,7 +138,7 @@ class Updater(wiring.Component):
 
         # --- what is common to all lanes ---------------------------------------------------------------------
         # Learning rate of the row: observation rows have one of their own. It is there a cycle before the shift.
-        before = at_shift - 2 if self._has_gradient else 1
+        before = at_shift - 2 if has_descent else 1
         first, last = config.neurons * config.row_words, config.sources * config.row_words
         is_observation = (address[before] >= first) & (address[before] < last)
         rate, stride = Signal.like(job.rate), Signal(config.weight_bits)
@@ -156,11 +156,13 @@ class Updater(wiring.Component):
             return (limited + most_left)[: len(Signal(amount_shape))]
 
         # What does not depend on a word is there before the first of them needs it.
-        up_half, down_half = (Signal(most_mean, name=name) for name in ("up_half", "down_half"))
-        m.d.sync += [
-            half.eq(value) for half, value in zip((up_half, down_half), halves(job.mean_shift, most_mean), strict=True)
-        ]
-        if "sign" in self.abilities.optimisers:
+        if has_descent:
+            up_half, down_half = (Signal(most_mean, name=name) for name in ("up_half", "down_half"))
+            m.d.sync += [
+                half.eq(value)
+                for half, value in zip((up_half, down_half), halves(job.mean_shift, most_mean), strict=True)
+            ]
+        if "sign" in abilities.optimisers:
             exponent = Signal(range(config.weight_frac + 5))
             strides = Signal(config.weight_bits)
             m.d.comb += [
@@ -244,8 +246,8 @@ class Updater(wiring.Component):
             return saturate(shifted_step, config.weight_bits + 1)
 
         for lane in range(config.lanes):
-            computed = descent(lane) if self._has_gradient else direction(lane)
-            if self._has_gradient and "sign" in self.abilities.optimisers:
+            computed = descent(lane) if has_descent else direction(lane)
+            if has_descent and "sign" in abilities.optimisers:
                 computed = Mux(is_sign, direction(lane), computed)
             step, weight = (
                 Signal(signed(config.weight_bits + 1), name=f"step{lane}"),

@@ -49,13 +49,17 @@ KEPT = 20
 
 def waves_wanted() -> bool:
     """Whether the environment asks for waveforms: ``SVPG_WAVES`` set and not 0."""
-    return os.environ.get("SVPG_WAVES", "0") not in ("", "0")
+    return _wanted("SVPG_WAVES")
 
 
 def quick_models_wanted() -> bool:
     """Whether the environment asks for models that are soon compiled rather than fast: ``SVPG_QUICK_MODELS`` set and
     not 0, for short work with many of them."""
-    return os.environ.get("SVPG_QUICK_MODELS", "0") not in ("", "0")
+    return _wanted("SVPG_QUICK_MODELS")
+
+
+def _wanted(variable: str) -> bool:
+    return os.environ.get(variable, "0") not in ("", "0")
 
 
 def tail(log: Path) -> str:

@@ -72,7 +72,7 @@ class Terms:
         )
         if options.learns:
             count += self.learning + self.learning_lanes * lanes
-            count += self.descent_lanes * lanes * bool(options.abilities.optimisers - {"sign"})
+            count += self.descent_lanes * lanes * options.abilities.has_descent
             count += self.moment_lanes * lanes * options.abilities.has_moments
         return round(count)
 

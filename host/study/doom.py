@@ -20,6 +20,7 @@ from host.run import RunFolder
 from host.seeds import Purpose, environment_seed
 from host.settings import RunConfig, Settings
 from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
+from host.study.runs import MLP, run_config
 from host.tasks import get_task
 
 TASK = "doom-health-gathering"
@@ -31,7 +32,7 @@ VARIANTS: list[tuple[str, str, list[str], int]] = [
     ("contrastive", "golden", [], 5),
     ("contrastive", "float", [], 2),
     ("published, all connections", "golden", PUBLISHED, 1),
-    ("MLP 4800-200-5, backpropagation", "mlp", [], 1),
+    ("MLP 4800-200-5, backpropagation", MLP, [], 1),
 ]
 
 SEEDS = 5
@@ -64,11 +65,11 @@ def train_case(backend: str, seed: int, assignments: list[str], episodes: int | 
     """
     from host.training import train
 
-    config = _config(backend, seed, assignments, episodes)
+    config = run_config(TASK, backend, seed, assignments, episodes)
     settings = config.settings
     began, wall = time.process_time(), time.perf_counter()
     with tempfile.TemporaryDirectory() as parent:
-        if backend == "mlp":
+        if backend == MLP:
             agent, curve, steps = _train_mlp(config)
         else:
             path = Path(parent) / "run"
@@ -87,19 +88,11 @@ def train_case(backend: str, seed: int, assignments: list[str], episodes: int | 
     }
     for name, (count, options) in SHOWS.items():
         result[name] = shown(agent, max(1, round(count * share)), seed, options)
-    if backend != "mlp":
+    if backend != MLP:
         result["zeroed"] = shown(
             _agent(backend, settings, _zeroed(agent.read()), seed), max(1, round(10 * share)), seed, {}
         )
     return result
-
-
-def _config(backend: str, seed: int, assignments: list[str], episodes: int | None) -> RunConfig:
-    from host.training import extended
-
-    backend = "float" if backend == "mlp" else backend
-    settings = get_task(TASK).settings(backend, "ppo", assignments)
-    return extended(RunConfig(TASK, backend, "ppo", seed, settings), episodes)
 
 
 def _agent(backend: str, settings: Settings, parameters: Parameters, seed: int) -> Agent:
@@ -217,7 +210,7 @@ def cases(seeds: int, episodes: int | None, share: float) -> list[Case]:
                     "episodes": episodes,
                     "share": share,
                 }
-                settings = _config(backend, seed, assignments, episodes).text()
+                settings = run_config(TASK, backend, seed, assignments, episodes).text()
                 result.append(Case(f"{name}|{backend}", train_case, arguments, settings=settings))
     return result
 

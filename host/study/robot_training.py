@@ -20,11 +20,9 @@ from host.ppo import RolloutPpo
 from host.run import RunFolder
 from host.settings import RunConfig
 from host.study.robot_trials import FRESH, Player, Trials, trials
+from host.study.runs import MLP, run_config
 from host.tasks import Task, get_task
-from host.training import extended, train
-
-MLP = "mlp"
-"""Stands in the place of a backend's name for the conventional network."""
+from host.training import train
 
 TRIALS = 50
 """Fresh episodes after training."""
@@ -86,13 +84,6 @@ def trained_mlp(config: RunConfig) -> tuple[Agent, list[list[float]]]:
                     best, state = score, agent.state()
     agent.restore(state)
     return agent, rows
-
-
-def run_config(task: str, backend: str, seed: int, assignments: list[str], episodes: int | None) -> RunConfig:
-    """The training of a case; see :func:`train_case`."""
-    backend = "float" if backend == MLP else backend
-    settings = get_task(task).settings(backend, "ppo", assignments)
-    return extended(RunConfig(task, backend, "ppo", seed, settings), episodes)
 
 
 def train_case(

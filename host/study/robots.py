@@ -15,9 +15,10 @@ from host.evaluation import play
 from host.gif import Animation
 from host.packed import digest, shipped, unpack
 from host.study.robot_shipped import EPISODES, shipped_case
-from host.study.robot_training import MLP, TRIAL_SEED, TRIALS, run_config, train_case, try_out
+from host.study.robot_training import TRIAL_SEED, TRIALS, train_case, try_out
 from host.study.robot_trials import FRESH, Chance
 from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
+from host.study.runs import MLP, run_config
 from host.tasks import Task, get_task
 
 SEEDS = 5
