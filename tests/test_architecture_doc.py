@@ -154,7 +154,10 @@ def test_memories_are_those_of_the_verilog(config: DeviceConfig, options: CoreOp
     assert sum(words * bits for words, bits in found.values()) < 2048
 
 
-@pytest.mark.parametrize(("config", "options"), [(PENDULUM, PENDULUM_OPTIONS), (SMALL, SMALL_OPTIONS)])
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [pytest.param(PENDULUM, PENDULUM_OPTIONS, marks=pytest.mark.slow), (SMALL, SMALL_OPTIONS)],
+)
 def test_learning_adds_the_memories_stated(config: DeviceConfig, options: CoreOptions) -> None:
     without, learns = (
         {

@@ -124,8 +124,8 @@ def test_a_board_with_the_compact_core_decides_and_learns_as_golden_does(
     try:
         line = ["lockstep", str(trained(folder, "golden", 12)), *wired(simulated)]
         assert last_json(capsys, [*line, "--decisions", "50"])["mismatches"] == 0
-        found = last_json(capsys, [*line, "--learn", "--samples", "100"])
-        assert found["mismatches"] == 0 and found["samples"] >= 100
+        found = last_json(capsys, [*line, "--learn", "--samples", "50"])
+        assert found["mismatches"] == 0 and found["samples"] >= 50
     finally:
         simulated.process.send_signal(signal.SIGINT)
         simulated.process.communicate(timeout=60)
@@ -150,9 +150,9 @@ def test_lockstep_compares_a_board_with_golden(
     board: Simulated, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lockstep = ["lockstep", str(trained(folder, "golden", 12)), *wired(board)]
-    assert last_json(capsys, [*lockstep, "--decisions", "100"])["mismatches"] == 0
-    learned = last_json(capsys, [*lockstep, "--learn", "--samples", "100"])
-    assert learned["mismatches"] == 0 and learned["samples"] >= 100 and learned["updates"] > 0
+    assert last_json(capsys, [*lockstep, "--decisions", "50"])["mismatches"] == 0
+    learned = last_json(capsys, [*lockstep, "--learn", "--samples", "50"])
+    assert learned["mismatches"] == 0 and learned["samples"] >= 50 and learned["updates"] > 0
 
 
 def test_infer_asks_a_board(board: Simulated, folder: Path) -> None:

@@ -41,6 +41,7 @@ def test_a_core_that_learns_equals_golden() -> None:
     check(LEARNING)
 
 
+@pytest.mark.slow
 def test_a_core_whose_learning_has_multipliers_of_its_own_equals_golden() -> None:
     options = dataclasses.replace(LEARNING.options, shared=False, products=1)
     check(dataclasses.replace(LEARNING, options=options, decisions=20, frames=40, resets=10), complete=False)

@@ -26,6 +26,6 @@ def test_bytes_on_the_line_are_golden_s(buffers: Buffers) -> None:
         "sim.bench.link",
         config=TINY,
         buffers=dataclasses.asdict(buffers),
-        frames=12 if buffers.slots == 4 else 40,
+        frames=6 if buffers.slots == 4 else 40,
         seed=1,
     )
