@@ -1,23 +1,28 @@
 """Observations of a whole batch at once, to the same bits as one event after the other.
 
 Where a device has thousands of inputs, almost all work is theirs. What they add to the potentials is a product of two
-integer matrices, which BLAS computes exactly in float64; what they add to the accumulators is done row by row, so that
-a row stays in the processor while all samples of the batch pass.
+integer matrices, which BLAS computes exactly in float64; what they add to the accumulators is done block by block, so
+that a block stays in the processor while all samples of the batch pass.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.compiled import compiled
 from golden.config import DeviceConfig
-from golden.kernels import OBSERVATION, Constants, clamp, shift_round
+from golden.kernels import OBSERVATION, Constants
 
 Ints = NDArray[np.int64]
 
 FEWEST_INPUTS, FEWEST_SAMPLES = 512, 8
 """Smaller devices and batches gain nothing."""
+
+BLOCK = 256
+"""Observations of a block: with all samples of a usual batch, a megabyte."""
 
 EXACT = 1 << 53
 """Integers up to this are exact in float64."""
@@ -50,23 +55,35 @@ def drives(c: Constants, config: DeviceConfig, weight: NDArray[np.signedinteger]
 
 @compiled
 def accumulate_observations(acc, scaled, changes, low, high, shift, bottom, top):  # type: ignore[no-untyped-def]
-    """``acc[s, j] += round(scaled[s, b] * changes[b, j])`` for all samples b in order, saturating.
+    """``acc[s, j] += round(scaled[b, s] * changes[j, b])`` for all samples b in order, saturating.
 
-    The observation rows of :func:`golden.plasticity.accumulate_sample`.
+    The observation rows of :func:`golden.plasticity.accumulate_sample`. A neuron that does not change costs nothing.
+    Products have 48 bits at most and accumulators as many, so float64 holds them, what is rounded and every sum
+    exactly; processors multiply several of them at once, which is slow with int64.
 
     Parameters
     ----------
     acc: observation rows of the accumulators (S, N).
-    scaled: int64 (S, B), modulator times raw observation.
-    changes: int64 (B, N), what the rule makes of the activities.
+    scaled: float64 (B, S), modulator times raw observation.
+    changes: int64 (N, B), what the rule makes of the activities.
     low, high: columns that observations reach.
     shift: of the rounding; bottom, top: ends of the accumulator's format.
     """
-    for s in range(acc.shape[0]):
-        cells = acc[s, low:high]
-        for b in range(scaled.shape[1]):
-            factor = scaled[s, b]
-            if factor != 0:
-                moves = changes[b, low:high]
-                for j in range(cells.size):
-                    cells[j] = clamp(np.int64(cells[j]) + shift_round(factor * moves[j], shift), bottom, top)
+    samples, inputs = scaled.shape
+    least, most, unit = float(bottom), float(top), 2.0 ** -float(shift)
+    cells = np.empty(BLOCK)
+    for first in range(0, inputs, BLOCK):
+        count = min(BLOCK, inputs - first)
+        for j in range(low, high):
+            for s in range(count):
+                cells[s] = acc[first + s, j]
+            for b in range(samples):
+                if changes[j, b] != 0:
+                    factor, row = changes[j, b] * unit, scaled[b, first : first + count]
+                    for s in range(count):
+                        move = row[s] * factor
+                        total = cells[s] + math.copysign(np.floor(abs(move) + 0.5), move)
+                        total = total if total > least else least
+                        cells[s] = total if total < most else most
+            for s in range(count):
+                acc[first + s, j] = np.int64(cells[s])

@@ -221,10 +221,10 @@ class Device:
         plasticity.learn_batch(c, *memories, obs, self._driven(obs), changes, *lesson, *results)
         if defers:
             modulator: Ints = lesson[1]
-            scaled = np.ascontiguousarray((obs * modulator[:, None]).T)
-            span = c.spans[kernels.OBSERVATION]
+            scaled = obs * modulator[:, None].astype(np.float64)
+            span, columns = c.spans[kernels.OBSERVATION], np.ascontiguousarray(changes.T)
             batched.accumulate_observations(
-                self.acc[n:], scaled, changes, span[0], span[1], c.shift_obs, c.acc_low, c.acc_high
+                self.acc[n:], scaled, columns, span[0], span[1], c.shift_obs, c.acc_low, c.acc_high
             )
 
     def apply(self, arguments: Apply) -> None:

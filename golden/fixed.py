@@ -13,6 +13,10 @@ LOG2E = 1.4426950408889634
 """Octaves per nat: device weights are held in octaves, files in nats."""
 
 
+PIECE = 1 << 14
+"""Values that are rounded at a time."""
+
+
 @dataclass(frozen=True)
 class Format:
     """A two's-complement or unsigned fixed-point format: ``raw = value * 2**frac``.
@@ -61,21 +65,32 @@ class Format:
             names the largest.
         """
         array = np.asarray(values, dtype=np.float64)
+        result = np.empty(array.shape, dtype=np.int64)
+        flat, raw = array.reshape(-1), result.reshape(-1)
+        # In pieces that stay in the processor: observations of a batch are millions of values.
+        for first in range(0, flat.size, PIECE):
+            rounded = self.round(flat[first : first + PIECE])
+            # NaN fails both comparisons.
+            if not (rounded.min() >= self.low and rounded.max() <= self.high):
+                raise self._refused(array)
+            raw[first : first + PIECE] = rounded
+        return result
+
+    def _refused(self, array: NDArray[np.float64]) -> SvpgError:
+        """What is wrong with values that have no raw integers."""
         raw = self.round(array)
         bad = ~np.isfinite(raw)
         if bad.any():
-            raise SvpgError(
+            return SvpgError(
                 f"{self.name}: {int(bad.sum())} of {array.size} values are not finite numbers; remove NaN and infinity"
             )
         outside = (raw < self.low) | (raw > self.high)
-        if outside.any():
-            worst = array[outside][np.argmax(np.abs(array[outside]))]
-            raise SvpgError(
-                f"{self.name}: {int(outside.sum())} of {array.size} values lie outside "
-                f"[{self.low * self.lsb:g}, {self.high * self.lsb:g}], the largest is {worst:g}; "
-                "scale them down or widen the format"
-            )
-        return raw.astype(np.int64)
+        worst = array[outside][np.argmax(np.abs(array[outside]))]
+        return SvpgError(
+            f"{self.name}: {int(outside.sum())} of {array.size} values lie outside "
+            f"[{self.low * self.lsb:g}, {self.high * self.lsb:g}], the largest is {worst:g}; "
+            "scale them down or widen the format"
+        )
 
     def saturate(self, values: ArrayLike) -> NDArray[np.int64]:
         """Convert real values to raw integers, clamping to the format (NaN is refused)."""
