@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,12 @@ from golden.parameters import Parameters
 from host.agent import Agent
 from host.envs.doom import blind_script
 from host.evaluation import play
-from host.packed import digest, shipped, trained
+from host.packed import digest, shipped, unpack
 from host.run import RunFolder
 from host.seeds import Purpose, environment_seed
 from host.settings import RunConfig, Settings
 from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
-from host.study.runs import MLP, run_config
+from host.study.runs import MLP, is_begun, run_config, trained
 from host.tasks import get_task
 
 TASK = "doom-health-gathering"
@@ -51,39 +49,32 @@ SHOWS: dict[str, tuple[int, dict[str, float]]] = {
 """Greedy episodes and what is different in them."""
 
 
-def train_case(backend: str, seed: int, assignments: list[str], episodes: int | None, share: float) -> dict[str, Any]:
+def train_case(
+    backend: str, seed: int, assignments: list[str], episodes: int | None, share: float, path: str
+) -> dict[str, Any]:
     """Train, then play greedily from fresh starts.
 
     Parameters
     ----------
     share: of the episodes of :data:`SHOWS` that are played.
+    path: run folder; a run in it goes on.
 
     Returns
     -------
-    ``seconds`` (processor time of the training, the games' own included), ``wall`` seconds, ``steps`` of the
+    ``seconds`` (processor time of the training, the games' own included; ``None`` if a run went on), ``steps`` of the
     environment, ``curve`` (pairs of steps and validation), and for every entry of :data:`SHOWS` and ``zeroed``
     (observation weights set to zero) means of ``steps`` and ``medkits``.
     """
-    from host.training import train
-
     config = run_config(TASK, backend, seed, assignments, episodes)
     settings = config.settings
-    began, wall = _processor_time(), time.perf_counter()
-    with tempfile.TemporaryDirectory() as parent:
-        if backend == MLP:
-            agent, curve, steps = _train_mlp(config)
-        else:
-            path = Path(parent) / "run"
-            train(config, str(path))
-            folder, _ = RunFolder.open(path)
-            metrics = folder.metrics()
-            steps = int(metrics["steps"][-1])
-            validated = np.flatnonzero(~np.isnan(metrics["validation"]))
-            curve = [[int(metrics["steps"][i]), float(metrics["validation"][i])] for i in validated]
-            agent = _agent(backend, settings, folder.parameters(), seed)
+    goes_on, began = is_begun(Path(path)), _processor_time()
+    if backend == MLP:
+        agent, curve, steps = _train_mlp(config)
+    else:
+        agent, rows = trained(config, Path(path))
+        curve, steps = [row[1:] for row in rows], int(RunFolder(Path(path)).metrics()["steps"][-1])
     result: dict[str, Any] = {
-        "seconds": round(_processor_time() - began, 1),
-        "wall": round(time.perf_counter() - wall, 1),
+        "seconds": None if goes_on else round(_processor_time() - began, 1),
         "steps": steps,
         "curve": curve,
     }
@@ -181,7 +172,7 @@ def changes_case(seed: int) -> dict[str, Any]:
     ``other``: share of observations that differ, as the device has them, from those of the frame before; ``near``: the
     same where only differences of more than a hundredth of white count (which would not be exact).
     """
-    config, parameters = trained(Path(TASK), pretrained=True)
+    config, parameters = unpack(shipped(get_task(TASK)))
     agent = _agent("golden", config.settings, parameters, seed)
     frames: list[Any] = []
     with contextlib.closing(get_task(TASK).make()) as env:
@@ -200,7 +191,7 @@ def changes_case(seed: int) -> dict[str, Any]:
     }
 
 
-def cases(seeds: int, episodes: int | None, share: float) -> list[Case]:
+def cases(seeds: int, episodes: int | None, share: float, folder: Path) -> list[Case]:
     """All runs, the first seed of everything first."""
     result = [
         Case("blind", blind_case, {"seed": 0, "episodes": max(1, round(20 * share))}),
@@ -217,13 +208,14 @@ def cases(seeds: int, episodes: int | None, share: float) -> list[Case]:
                     "share": share,
                 }
                 settings = run_config(TASK, backend, seed, assignments, episodes).text()
-                result.append(Case(f"{name}|{backend}", train_case, arguments, settings=settings))
+                path = folder / f"{name.split(',')[0].split(' ')[0].lower()}-{backend}-{seed}"
+                result.append(Case(f"{name}|{backend}", train_case, arguments, {"path": str(path)}, settings))
     return result
 
 
 def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
     """Run the study and write ``doom.md`` and ``doom.png`` into ``out``; returns the table."""
-    wanted = cases(seeds, 12 if quick else None, 0.05 if quick else 1.0)
+    wanted = cases(seeds, 12 if quick else None, 0.05 if quick else 1.0, journal.parent / journal.stem)
     finished = run_cases(wanted, journal, workers)
     blind, changes, runs = finished[0].result, finished[1].result, finished[2:]
     table = _table(runs, blind)
@@ -244,7 +236,7 @@ def _table(finished: list[Finished], blind: dict[str, Any]) -> str:
                     backend,
                     str(item.case.arguments["seed"]),
                     f"{found['steps']:,}",
-                    f"{found['seconds']:.0f}",
+                    "–" if found["seconds"] is None else f"{found['seconds']:.0f}",
                     f"{found['usual']['medkits']:.1f}",
                     f"{found['usual']['steps']:.0f}",
                     f"{found['long']['steps']:,.0f}",

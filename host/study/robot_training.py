@@ -9,20 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from golden.errors import SvpgError
 from host.agent import Agent
 from host.backends.mlp import MlpBackend
-from host.backends.registry import make_backend
 from host.centring import measured
 from host.evaluation import Validation
 from host.fleet import Fleet
 from host.ppo import RolloutPpo
-from host.run import RunFolder
 from host.settings import RunConfig
 from host.study.robot_trials import FRESH, Player, Trials, trials
-from host.study.runs import MLP, run_config
+from host.study.runs import MLP, run_config, trained
 from host.tasks import Task, get_task
-from host.training import train
 
 TRIALS = 50
 """Fresh episodes after training."""
@@ -34,25 +30,6 @@ TRIAL_SEED = 99
 def try_out(agent: Player | None, task: Task, **arguments: Any) -> Trials:
     """Fresh episodes of the task, with further arguments of its environment; an agent of ``None`` is the oracle."""
     return trials(agent, task, TRIALS, TRIAL_SEED, **FRESH[task.name], **arguments)
-
-
-def trained(config: RunConfig, path: Path) -> tuple[Agent, list[list[float]]]:
-    """Train as ``svpg train`` does, or go on with the run that is in the folder.
-
-    Returns
-    -------
-    The agent with the best parameters; rows of episode, environment steps and score, one per validation.
-    """
-    begun = (path / "config.toml").exists()
-    if begun and RunFolder.open(path)[1] != config:
-        raise SvpgError(f"{path}: holds a run with other settings; move it away, or choose another --journal")
-    train(config, path, resume=begun)
-    folder = RunFolder(path)
-    metrics = folder.metrics()
-    rows = np.stack([metrics[name] for name in ("episode", "steps", "validation")], axis=1)
-    agent = Agent(make_backend(config.backend, config.settings.network), config.settings.learning, config.seed)
-    agent.load(folder.parameters())
-    return agent, rows[~np.isnan(rows[:, 2])].tolist()
 
 
 def trained_mlp(config: RunConfig) -> tuple[Agent, list[list[float]]]:
