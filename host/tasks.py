@@ -215,6 +215,16 @@ def _doom(backend: str, algorithm: str) -> Settings:
     )
 
 
+def _supreme(backend: str, algorithm: str) -> Settings:
+    """Episodes are short for long: there have to be more of them."""
+    settings = _doom(backend, algorithm)
+    return dataclasses.replace(
+        settings,
+        learning=dataclasses.replace(settings.learning, halve=1000),
+        training=dataclasses.replace(settings.training, episodes=2000, validate_every=200),
+    )
+
+
 def _robot(backend: str, inputs: int, ppo: Ppo, training: Training) -> Settings:
     real = backend == "float"
     rate = _rate(backend)
@@ -288,7 +298,7 @@ TASKS = {
             "the same in a maze with poison (ViZDoom)",
             inputs=4800,
             actions=5,
-            defaults=_doom,
+            defaults=_supreme,
             environment="svpg/DoomHealthGathering-v0",
             arguments={"scenario": "health_gathering_supreme"},
             options=("steps", "mirror", "blank"),

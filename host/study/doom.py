@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from golden.parameters import Parameters
-from host.agent import Agent
-from host.envs.doom import blind_script
-from host.evaluation import play
-from host.packed import digest, shipped, unpack
-from host.run import RunFolder
-from host.seeds import Purpose, environment_seed
-from host.settings import RunConfig, Settings
+from golden.errors import SvpgError
+from host.packed import digest, shipped
+from host.study.doom_training import LONG, SHOWS, SUPREME, TASK, blind_case, changes_case, supreme_case, train_case
 from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
-from host.study.runs import MLP, is_begun, run_config, trained
+from host.study.runs import MLP, run_config
 from host.tasks import get_task
-
-TASK = "doom-health-gathering"
 
 PUBLISHED = ["learning.rule=published", "learning.init_recurrent=0", "learning.init_obs=0", "network.removed=none"]
 
@@ -36,159 +26,6 @@ VARIANTS: list[tuple[str, str, list[str], int]] = [
 
 SEEDS = 5
 """Default number of seeds."""
-
-LONG = 2100
-"""Steps of the longer episodes."""
-
-SHOWS: dict[str, tuple[int, dict[str, float]]] = {
-    "usual": (50, {}),
-    "long": (5, {"steps": LONG}),
-    "mirrored": (10, {"mirror": 1}),
-    "blank": (10, {"blank": 1}),
-}
-"""Greedy episodes and what is different in them."""
-
-
-def train_case(
-    backend: str, seed: int, assignments: list[str], episodes: int | None, share: float, path: str
-) -> dict[str, Any]:
-    """Train, then play greedily from fresh starts.
-
-    Parameters
-    ----------
-    share: of the episodes of :data:`SHOWS` that are played.
-    path: run folder; a run in it goes on.
-
-    Returns
-    -------
-    ``seconds`` (processor time of the training, the games' own included; ``None`` if a run went on), ``steps`` of the
-    environment, ``curve`` (pairs of steps and validation), and for every entry of :data:`SHOWS` and ``zeroed``
-    (observation weights set to zero) means of ``steps`` and ``medkits``.
-    """
-    config = run_config(TASK, backend, seed, assignments, episodes)
-    settings = config.settings
-    goes_on, began = is_begun(Path(path)), _processor_time()
-    if backend == MLP:
-        agent, curve, steps = _train_mlp(config)
-    else:
-        agent, rows = trained(config, Path(path))
-        curve, steps = [row[1:] for row in rows], int(RunFolder(Path(path)).metrics()["steps"][-1])
-    result: dict[str, Any] = {
-        "seconds": None if goes_on else round(_processor_time() - began, 1),
-        "steps": steps,
-        "curve": curve,
-    }
-    for name, (count, options) in SHOWS.items():
-        result[name] = shown(agent, max(1, round(count * share)), seed, options)
-    if backend != MLP:
-        result["zeroed"] = shown(
-            _agent(backend, settings, _zeroed(agent.read()), seed), max(1, round(10 * share)), seed, {}
-        )
-    return result
-
-
-def _processor_time() -> float:
-    """Seconds of this process and of those that it has waited for."""
-    return sum(os.times()[:4])
-
-
-def _agent(backend: str, settings: Settings, parameters: Parameters, seed: int) -> Agent:
-    from host.backends.registry import make_backend
-
-    agent = Agent(make_backend(backend, settings.network), seed=seed)
-    agent.load(parameters)
-    return agent
-
-
-def _train_mlp(config: RunConfig) -> tuple[Agent, list[list[float]], int]:
-    """The same PPO with backpropagation; its last parameters count, for it keeps no others."""
-    from host.backends.mlp import MlpBackend
-    from host.training import Trainer
-
-    class Fresh(MlpBackend):
-        """Starts from its own random weights; of an agent's parameters only the centring counts."""
-
-        def load(self, parameters: Parameters) -> None:
-            pass
-
-    validations = []
-    with contextlib.closing(Trainer(config, Fresh(config.settings.network, config.seed))) as trainer:
-        steps = episodes = 0
-        while episodes < config.settings.training.episodes:
-            before = episodes
-            done = trainer.advance()
-            episodes += len(done)
-            steps = done[-1].steps if done else steps
-            every = config.settings.training.validate_every
-            if episodes // every > before // every:
-                validations.append([float(steps), trainer.validate()])
-        return trainer.agent, validations, steps
-
-
-def _zeroed(parameters: Parameters) -> Parameters:
-    """Without observation weights."""
-    weight = parameters.weight.copy()
-    weight[parameters.neurons :] = 0
-    return dataclasses.replace(parameters, weight=weight)
-
-
-def shown(agent: Agent, episodes: int, seed: int, options: dict[str, float]) -> dict[str, float]:
-    """Mean steps, medkits and return of greedy episodes."""
-    with contextlib.closing(get_task(TASK).make(**options)) as env:
-        played = play(agent, env, episodes, seed)
-    return {
-        "steps": played.decisions / episodes,
-        "medkits": float(np.mean([final["medkits"] for final in played.finals])),
-        "return": float(played.returns.mean()),
-    }
-
-
-def blind_case(seed: int, episodes: int) -> dict[str, Any]:
-    """The script without eyes, and random actions."""
-    rng = np.random.default_rng(seed)
-    result: dict[str, Any] = {}
-    with contextlib.closing(get_task(TASK).make()) as env:
-        for name in ("blind script", "random"):
-            steps, medkits = [], []
-            for episode in range(episodes):
-                env.reset(seed=environment_seed(seed, Purpose.PLAY, 0, episode))
-                script, ended, count, info = blind_script(), False, 0, {"medkits": 0}
-                while not ended:
-                    action = next(script) if name == "blind script" else int(rng.integers(5))
-                    _, _, terminated, truncated, info = env.step(action)
-                    ended = terminated or truncated
-                    count += 1
-                steps.append(count)
-                medkits.append(info["medkits"])
-            result[name] = {"steps": float(np.mean(steps)), "medkits": float(np.mean(medkits))}
-    return result
-
-
-def changes_case(seed: int) -> dict[str, Any]:
-    """What the shipped agent's observations have in common with those before them, over one episode.
-
-    Returns
-    -------
-    ``other``: share of observations that differ, as the device has them, from those of the frame before; ``near``: the
-    same where only differences of more than a hundredth of white count (which would not be exact).
-    """
-    config, parameters = unpack(shipped(get_task(TASK)))
-    agent = _agent("golden", config.settings, parameters, seed)
-    frames: list[Any] = []
-    with contextlib.closing(get_task(TASK).make()) as env:
-        obs, _ = env.reset(seed=environment_seed(seed, Purpose.PLAY, 0, 0))
-        ended = False
-        while not ended:
-            row = np.asarray(obs, dtype=np.float64)[None]
-            frames.append(agent.prepare(row)[0])
-            obs, _, terminated, truncated, _ = env.step(int(agent.decide(row, Purpose.PLAY, 0, "greedy").action[0]))
-            ended = terminated or truncated
-    seen = np.array(frames)
-    raw = config.settings.network.obs.quantise(seen)
-    return {
-        "other": float((raw[1:] != raw[:-1]).mean()),
-        "near": float((np.abs(seen[1:] - seen[:-1]) > 0.01).mean()),
-    }
 
 
 def cases(seeds: int, episodes: int | None, share: float, folder: Path) -> list[Case]:
@@ -213,14 +50,33 @@ def cases(seeds: int, episodes: int | None, share: float, folder: Path) -> list[
     return result
 
 
+def supreme_cases(episodes: int | None, share: float, folder: Path) -> list[Case]:
+    """One training in the maze, and those who do not look there."""
+    settings = run_config(SUPREME, "golden", 0, [], episodes).text()
+    arguments = {"seed": 0, "episodes": episodes, "share": share}
+    local = {"path": str(folder / "supreme-golden-0")}
+    blind = {"seed": 0, "episodes": max(1, round(20 * share)), "task": SUPREME}
+    return [
+        Case("supreme, blind", blind_case, blind),
+        Case("supreme|golden", supreme_case, arguments, local, settings),
+    ]
+
+
 def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
     """Run the study and write ``doom.md`` and ``doom.png`` into ``out``; returns the table."""
-    wanted = cases(seeds, 12 if quick else None, 0.05 if quick else 1.0, journal.parent / journal.stem)
-    finished = run_cases(wanted, journal, workers)
-    blind, changes, runs = finished[0].result, finished[1].result, finished[2:]
+    size = (12 if quick else None, 0.05 if quick else 1.0, journal.parent / journal.stem)
+    wanted, harder = cases(seeds, *size), supreme_cases(*size)
+    finished = run_cases([*wanted, *harder], journal, workers)
+    found = {item.case.key: item for item in finished}
+    runs = [found[case.key] for case in wanted[2:] if case.key in found]
+    if not runs or any(case.key not in found for case in wanted[:2]):
+        raise SvpgError(f"{journal}: holds no finished run; give --workers 1 to train")
+    blind, changes = (found[case.key].result for case in wanted[:2])
     table = _table(runs, blind)
     _plot(runs, out / "doom.png")
-    write_report(out / "doom.md", _text(table, changes, missing(wanted, finished)))
+    maze = [found[case.key] for case in harder if case.key in found]
+    supreme = _table(maze[1:], maze[0].result) if maze else ""
+    write_report(out / "doom.md", _text(table, changes, missing([*wanted, *harder], finished), supreme))
     return table
 
 
@@ -279,7 +135,7 @@ def _plot(finished: list[Finished], path: Path) -> None:
         axes.legend(fontsize=8, frameon=False)
 
 
-def _text(table: str, changes: dict[str, float], lacking: str) -> str:
+def _text(table: str, changes: dict[str, float], lacking: str, supreme: str) -> str:
     count = SHOWS["usual"][0]
     return f"""# Health gathering, seen
 
@@ -301,6 +157,13 @@ finds, and that it fails when it cannot see.
 ![the trained agent](doom.gif)
 
 The agent of the picture comes with the project: `svpg play {TASK} --pretrained --gif doom.gif`.
+
+## Supreme
+
+`{SUPREME}` is a maze with walls, and with vials of poison among the medkits. It has the same settings but for
+its budget.
+
+{supreme}
 
 ## On hardware
 
