@@ -29,14 +29,9 @@ def initial_parameters(config: DeviceConfig, learning: Learning, seed: int) -> P
     return random_start(config, nonce, learning.init_recurrent, learning.init_obs)
 
 
-def annealed(learning: Learning, before: int) -> float:
-    """Share of the rates and of the entropy's weight that is left after ``before`` updates."""
-    return 2.0 ** -min(before // learning.halve, MOST_HALVINGS) if learning.halve else 1.0
-
-
 def update_of(learning: Learning, batch: int, before: int = 0) -> Update:
     """The update that settings ask for when there have been ``before``."""
-    share = annealed(learning, before)
+    share = 2.0 ** -min(before // learning.halve, MOST_HALVINGS) if learning.halve else 1.0
     return Update(
         learning.optimiser,
         learning.rate * share,
@@ -135,12 +130,11 @@ class Agent:
         else:
             decision = self.backend.infer(obs, zeros, "greedy", activity=False)
         policy = decision.action_prob
-        entropy = learning.entropy * annealed(learning, self._updates)
         if old_probability is None:
-            modulator = modulators.reinforce(policy, action, advantage, entropy, self._floor)
+            modulator = modulators.reinforce(policy, action, advantage, learning.entropy, self._floor)
         else:
             form = modulators.ppo if learning.modulator == "plain" else modulators.ppo_authors
-            modulator = form(policy, action, old_probability, advantage, clip, entropy, self._floor)
+            modulator = form(policy, action, old_probability, advantage, clip, learning.entropy, self._floor)
         self.backend.learn(obs, winners, np.clip(modulator, *self._limits), learning.rule, nonce)
         self.backend.apply(update_of(learning, len(obs), self._updates))
         self._updates += 1

@@ -85,8 +85,7 @@ class Learning(_Section):
     entropy: weight of the entropy term.
     decay: of the device's ``rmsprop``: second moments follow with weight 2**-decay.
     floor: of the same: they count as at least 2**-floor.
-    halve: updates after which both rates and the weight of the entropy term are halved, again and again, 8 times at
-        most; 0: never.
+    halve: updates after which both rates are halved, again and again, 8 times at most; 0: never.
     init_recurrent: standard deviation of the random start of recurrent weights, nats.
     init_obs: the same of observation weights, nats.
     """

@@ -191,7 +191,7 @@ def _doom(backend: str, algorithm: str) -> Settings:
             entropy=0.02 if real else 0.01,
             decay=4,
             floor=26,
-            halve=640,
+            halve=320,
             init_recurrent=0.1,
             init_obs=0.15,
         ),
@@ -210,7 +210,7 @@ def _doom(backend: str, algorithm: str) -> Settings:
         critic=Critic(hidden=128),
         centring=Centring(frames=1000),
         training=Training(
-            episodes=520, validate_every=40, validation_episodes=10, checkpoint_every=40, threshold=800.0, hold=0
+            episodes=260, validate_every=20, validation_episodes=6, checkpoint_every=40, threshold=800.0, hold=0
         ),
     )
 

@@ -204,19 +204,6 @@ def test_an_agent_halves_the_rates_of_its_own_updates(monkeypatch: pytest.Monkey
     assert rates == [2.0**-6, 2.0**-6, 2.0**-7]
 
 
-def test_an_agent_halves_the_weight_of_the_entropy_with_the_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    agent = Agent(make_backend("golden", CONFIG), Learning(entropy=0.5, halve=1), seed=1)
-    agent.load(random_start(CONFIG, 3, 0.5, 1.0))
-    heard: list[np.ndarray] = []
-    monkeypatch.setattr(agent.backend, "learn", lambda obs, winners, modulator, rule, nonce: heard.append(modulator))
-    obs, winners = np.full((4, 2), 0.5), np.zeros((4, CONFIG.groups + 1), dtype=np.int64)
-    for _ in range(3):
-        # Nothing but the entropy moves the policy; a backend that does not learn keeps it as it is.
-        agent.train(obs, winners, np.arange(4), np.zeros(4))
-    assert np.abs(heard[0]).min() > 0
-    assert [np.array_equal(2.0**-halvings * heard[0], heard[halvings]) for halvings in range(3)] == [True] * 3
-
-
 def test_centring_happens_on_the_host_and_is_saved_with_the_parameters() -> None:
     parameters = random_start(CONFIG, 3, 0.5, 1.0)
     plain, centred = (Agent(make_backend("golden", CONFIG)) for _ in range(2))
