@@ -161,9 +161,14 @@ The agent of the picture comes with the project: `svpg play {TASK} --pretrained 
 ## Supreme
 
 `{SUPREME}` is a maze with walls, and with vials of poison among the medkits. It has the same settings but for
-its budget.
+its budget; no agent ships.
 
 {supreme}
+
+One training outside this study, with the weight of the entropy halved together with the rates, was stopped after
+1,729 of 2,000 episodes and 341,759 steps, still getting better: the greedy return of its validations rose from 66 to
+154, 307, 279, 291 and 327. In 50 fresh episodes of 525 steps its agent lived 266 steps and found 13.2 medkits; 101
+steps with blank pictures, 96 with mirrored ones.
 
 ## On hardware
 
