@@ -17,6 +17,7 @@ from hdl.boards.design import BoardDesign, divisors
 from hdl.boards.flow import DoesNotFitError, Placed, place_and_route
 from host.board_report import build_report, failed_report, markdown
 from host.board_subject import Wanted
+from host.interrupts import interruptible
 from sim.plan import Plan
 
 REPORTS = ("report.json", "report.md")
@@ -96,7 +97,8 @@ def _run_tools(design: BoardDesign, folder: Path, seed: int) -> Placed:
 
     work = Path(tempfile.mkdtemp(dir=folder, prefix=".tools-"))
     try:
-        return place_and_route(design.board, design, work, seed, progress)
+        with interruptible():
+            return place_and_route(design.board, design, work, seed, progress)
     finally:
         for log in ("tools.log", f"{NAME}.tim"):
             if (work / log).is_file():

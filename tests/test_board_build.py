@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +81,28 @@ def test_a_build_that_misses_its_clock_leaves_no_bitstream(tmp_path: Path, capsy
     assert main(["build", "ulx3s-25f", "inverted-pendulum", "--clock", "200", "--out", str(tmp_path), *SETTINGS]) == 1
     assert "but the clock is 200" in capsys.readouterr().out
     assert not list(tmp_path.glob("*.bit")) and not (tmp_path / "report.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_build_that_is_told_to_end_leaves_no_process_and_no_folder(number: signal.Signals, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "host.cli", "build", "ulx3s-25f", "inverted-pendulum", "--out", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    process = subprocess.Popen([*line, *SETTINGS], stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(".tools-*/tools.log")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (folder,) = tmp_path.glob(".tools-*")
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "svpg: interrupted" in said
+    assert not folder.exists()
+    # A tool that went on would have its folder as working directory, with a mark that it is gone.
+    assert not [place for place in Path("/proc").glob("[0-9]*/cwd") if str(folder) in _target(place)]
+
+
+def _target(link: Path) -> str:
+    """Where a link of another process leads; nowhere if that has ended meanwhile."""
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from hdl.boards.catalogue import get_board
 from hdl.boards.design import divisors
 from host.board_subject import get_wanted
 from host.commands.report import Report, check_writable, two_columns
+from host.interrupts import interruptible
 from sim.board import SimulatedBoard
 
 
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> Report:
     plan = wanted.fitting(board)
     frequency = round(divisors(board, round(arguments.clock * 1e6) or board.clock).frequency)
     simulated = SimulatedBoard(plan.config, plan.options, frequency, board.baud)
-    with simulated, _interruptible(), _named(arguments.at, simulated.path) as port:
+    with simulated, interruptible(), _named(arguments.at, simulated.path) as port:
         data = {
             "board": board.name,
             "port": str(port),
@@ -43,24 +43,6 @@ def run(arguments: argparse.Namespace) -> Report:
             simulated.wait()
         data["cycles"] = simulated.cycles
     return Report(data, two_columns({"simulated": f"{data['cycles']} cycles"}))
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Any request to end is an interrupt from the keyboard, so that nothing is left behind.
-
-    That of the keyboard too: shells let what they start in the background ignore it.
-    """
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
