@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from golden.config import REMOVABLE, DeviceConfig
 from golden.errors import SvpgError
+from golden.fixed import PIECE
 from golden.parameters import Parameters, from_octaves, to_octaves
 from golden.start import random_start
 
@@ -257,6 +258,20 @@ def test_halves_round_away_from_zero() -> None:
     number_format = CONFIG.weight
     halves = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]) * number_format.lsb
     assert number_format.quantise(halves).tolist() == [-3, -2, -1, 1, 2, 3]
+
+
+def test_many_values_are_quantised_in_pieces_and_refused_as_a_whole() -> None:
+    number_format, rng = CONFIG.weight, np.random.default_rng(0)
+    raw = rng.integers(number_format.low, number_format.high, (5, PIECE), endpoint=True)
+    values = (raw * number_format.lsb).T
+    assert np.array_equal(number_format.quantise(values), raw.T)
+    values[-1, -1] = 2 * number_format.high * number_format.lsb
+    values[0, 0] = -2 * number_format.high * number_format.lsb
+    with pytest.raises(SvpgError, match=f"2 of {5 * PIECE} values lie outside"):
+        number_format.quantise(values)
+    values[-1, 0] = np.nan
+    with pytest.raises(SvpgError, match=f"1 of {5 * PIECE} values are not finite"):
+        number_format.quantise(values)
 
 
 @pytest.mark.parametrize("name", ["inputs", "groups", "group_size", "actions"])
