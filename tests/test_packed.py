@@ -15,7 +15,12 @@ from host.packed import AGENTS, PACKED_FORMAT, unpack
 from host.run import RunFolder
 from host.tasks import TASKS
 
-DECISIONS = {"doom-health-gathering": 525, "robot-arm": 60, "robot-navigation": 200}
+DECISIONS = {
+    "doom-health-gathering": 525,
+    "doom-health-gathering-supreme": 525,
+    "robot-arm": 60,
+    "robot-navigation": 200,
+}
 """As many as the longest episode."""
 
 SET = ["--set", "network.groups=2", "--set", "network.group_size=3", "--set", "centring.frames=50"]
