@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from golden.compiled import compiled
 from golden.config import DeviceConfig
-from golden.kernels import OBSERVATION, Constants
+from golden.kernels import OBSERVATION, Constants, clamp, shift_round
 
 Ints = NDArray[np.int64]
 
 FEWEST_INPUTS, FEWEST_SAMPLES = 512, 8
 """Smaller devices and batches gain nothing."""
+
+DENSE = 0.4
+"""Share of observations that are not 0 from which on columns are faster than events."""
 
 BLOCK = 256
 """Observations of a block: with all samples of a usual batch, a megabyte."""
@@ -53,11 +56,54 @@ def drives(c: Constants, config: DeviceConfig, weight: NDArray[np.signedinteger]
     return driven
 
 
+def accumulate_observations(
+    c: Constants, acc: NDArray[np.signedinteger], obs: Ints, modulator: Ints, changes: Ints
+) -> None:
+    """The observation rows of :func:`golden.plasticity.accumulate_sample`, for all samples in order.
+
+    Parameters
+    ----------
+    acc: observation rows of the accumulators (S, N).
+    obs: raw observations (B, S); modulator: raw (B,).
+    changes: int64 (B, N), what the rule makes of the activities.
+    """
+    low, high = c.spans[OBSERVATION]
+    limits = (low, high, c.shift_obs, c.acc_low, c.acc_high)
+    if np.count_nonzero(obs) < DENSE * obs.size:
+        accumulate_events(acc, np.ascontiguousarray((obs * modulator[:, None]).T), changes, *limits)
+    else:
+        accumulate_columns(acc, obs * modulator[:, None].astype(np.float64), np.ascontiguousarray(changes.T), *limits)
+
+
 @compiled
-def accumulate_observations(acc, scaled, changes, low, high, shift, bottom, top):  # type: ignore[no-untyped-def]
+def accumulate_events(acc, scaled, changes, low, high, shift, bottom, top):  # type: ignore[no-untyped-def]
+    """``acc[s, j] += round(scaled[s, b] * changes[b, j])`` for all samples b in order, saturating.
+
+    Row by row, so that a row stays in the processor while all samples pass. An observation of 0 costs nothing.
+
+    Parameters
+    ----------
+    acc: observation rows of the accumulators (S, N).
+    scaled: int64 (S, B), modulator times raw observation.
+    changes: int64 (B, N).
+    low, high: columns that observations reach.
+    shift: of the rounding; bottom, top: ends of the accumulator's format.
+    """
+    for s in range(acc.shape[0]):
+        cells = acc[s, low:high]
+        for b in range(scaled.shape[1]):
+            factor = scaled[s, b]
+            if factor != 0:
+                moves = changes[b, low:high]
+                for j in range(cells.size):
+                    cells[j] = clamp(np.int64(cells[j]) + shift_round(factor * moves[j], shift), bottom, top)
+
+
+@compiled
+def accumulate_columns(acc, scaled, changes, low, high, shift, bottom, top):  # type: ignore[no-untyped-def]
     """``acc[s, j] += round(scaled[b, s] * changes[j, b])`` for all samples b in order, saturating.
 
-    The observation rows of :func:`golden.plasticity.accumulate_sample`. A neuron that does not change costs nothing.
+    Column by column, in blocks of rows. A neuron that does not change costs nothing.
     Products have 48 bits at most and accumulators as many, so float64 holds them, what is rounded and every sum
     exactly; processors multiply several of them at once, which is slow with int64.
 
@@ -65,7 +111,7 @@ def accumulate_observations(acc, scaled, changes, low, high, shift, bottom, top)
     ----------
     acc: observation rows of the accumulators (S, N).
     scaled: float64 (B, S), modulator times raw observation.
-    changes: int64 (N, B), what the rule makes of the activities.
+    changes: int64 (N, B).
     low, high: columns that observations reach.
     shift: of the rounding; bottom, top: ends of the accumulator's format.
     """

@@ -221,11 +221,7 @@ class Device:
         plasticity.learn_batch(c, *memories, obs, self._driven(obs), changes, *lesson, *results)
         if defers:
             modulator: Ints = lesson[1]
-            scaled = obs * modulator[:, None].astype(np.float64)
-            span, columns = c.spans[kernels.OBSERVATION], np.ascontiguousarray(changes.T)
-            batched.accumulate_observations(
-                self.acc[n:], scaled, columns, span[0], span[1], c.shift_obs, c.acc_low, c.acc_high
-            )
+            batched.accumulate_observations(c, self.acc[n:], obs, modulator, changes)
 
     def apply(self, arguments: Apply) -> None:
         """``APPLY``: update weights and biases from the accumulators and clear these.

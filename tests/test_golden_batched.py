@@ -32,28 +32,31 @@ def device(config: DeviceConfig) -> Device:
     return made
 
 
-def course(config: DeviceConfig, rule: str) -> dict[str, Any]:
+def course(config: DeviceConfig, rule: str, zeros: float = 0.3) -> dict[str, Any]:
     """Decisions, samples and what they leave."""
     rng = np.random.default_rng(2)
     obs = rng.integers(config.obs.low, config.obs.high, (BATCH, config.inputs), endpoint=True)
-    obs[rng.random(obs.shape) < 0.3] = 0
+    obs[rng.random(obs.shape) < zeros] = 0
     made, nonce = device(config), np.arange(BATCH, dtype=np.uint64)
     decided = made.infer(obs, nonce)
     learned = made.learn(obs, decided.winners, rng.integers(-500, 500, BATCH), rule)
     return vars(decided) | {f"learn_{key}": value for key, value in vars(learned).items()} | {"acc": made.acc}
 
 
+@pytest.mark.parametrize("zeros", [0.3, 0.8], ids=["dense", "sparse"])
 @pytest.mark.parametrize("rule", ["published", "conditional", "contrastive"])
 @pytest.mark.parametrize(
     "changes",
     [{}, {"removed": "sa"}, {"removed": "sh"}, {"removed": "hhsa", "start": "uniform"}, {"acc_frac": 22}, TIGHT],
 )
-def test_both_ways_give_the_same_bits(rule: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_ways_give_the_same_bits(
+    rule: str, changes: dict[str, Any], zeros: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = LARGE.replace(**changes)
     assert batched.pays(config, BATCH)
-    together = course(config, rule)
+    together = course(config, rule, zeros)
     monkeypatch.setattr(batched, "pays", lambda config, batch: False)
-    alone = course(config, rule)
+    alone = course(config, rule, zeros)
     assert together.keys() == alone.keys()
     for name, values in alone.items():
         assert np.array_equal(values, together[name]), name
