@@ -11,13 +11,17 @@ from collections.abc import Iterator
 def interruptible() -> Iterator[None]:
     """Any request to end is an interrupt from the keyboard, so that nothing is left behind: no file, no process.
 
-    That of the keyboard too: shells let what they start in the background ignore it.
+    That of the keyboard too: shells let what they start in the background ignore it. Who starts a program with
+    ``nohup`` wants it to go on when the terminal closes; then it does.
     """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:

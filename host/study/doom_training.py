@@ -12,6 +12,7 @@ import numpy as np
 
 from golden.parameters import Parameters
 from host.agent import Agent
+from host.backends.registry import make_backend
 from host.envs.doom import blind_script
 from host.evaluation import play
 from host.packed import shipped, unpack
@@ -90,8 +91,6 @@ def _processor_time() -> float:
 
 
 def _agent(backend: str, settings: Settings, parameters: Parameters, seed: int) -> Agent:
-    from host.backends.registry import make_backend
-
     agent = Agent(make_backend(backend, settings.network), seed=seed)
     agent.load(parameters)
     return agent

@@ -1,0 +1,38 @@
+"""Requests to end are interrupts, but for those that whoever started the program wants it to ignore."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from host.interrupts import interruptible
+
+ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[dict[int, Callable[..., Any] | int | None]]:
+    """What the test runner has set, and will have again."""
+    before = {number: signal.getsignal(number) for number in ENDS}
+    yield before
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+def test_every_request_to_end_is_an_interrupt(number: signal.Signals, handlers: dict[int, Any]) -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        os.kill(os.getpid(), number)
+        signal.pause()
+    assert {number: signal.getsignal(number) for number in ENDS} == handlers
+
+
+def test_a_closed_terminal_ends_nothing_that_was_started_with_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with interruptible():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
