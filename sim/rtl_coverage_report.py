@@ -29,11 +29,17 @@ class Note:
     module, what: expressions that module and name (:class:`sim.rtl_coverage.Point`) match as a whole; the numbers that
         tell signals of one name apart, ``$12``, are left out.
     why: for people.
+    devices: names of those that it is about; empty: all.
     """
 
     module: str
     what: str
     why: str
+    devices: tuple[str, ...] = ()
+
+    def concerns(self, device: str) -> bool:
+        """Whether it is about a device."""
+        return not self.devices or device in self.devices
 
     def fits(self, point: Point) -> bool:
         """Whether it is about a point."""
@@ -52,7 +58,9 @@ def read_notes(path: Path) -> dict[str, list[Note]]:
         return {}
     try:
         notes = {
-            kind: [Note(entry["module"], entry["what"], entry["why"]) for entry in entries]
+            kind: [
+                Note(entry["module"], entry["what"], entry["why"], tuple(entry.get("devices", ()))) for entry in entries
+            ]
             for kind, entries in tomllib.loads(path.read_text()).items()
         }
         for note in (note for entries in notes.values() for note in entries):
@@ -60,6 +68,11 @@ def read_notes(path: Path) -> dict[str, list[Note]]:
     except (OSError, ValueError, KeyError, TypeError, re.error) as error:
         raise SvpgError(f"{path}: not a readable file of notes ({error}); mend it or remove it") from error
     return notes
+
+
+def about(notes: Mapping[str, list[Note]], device: str) -> dict[str, list[Note]]:
+    """Notes that are about a device."""
+    return {kind: [note for note in entries if note.concerns(device)] for kind, entries in notes.items()}
 
 
 def reason(point: Point, notes: Mapping[str, list[Note]]) -> str:
@@ -74,12 +87,12 @@ def unexplained(coverage: Coverage, notes: Mapping[str, list[Note]]) -> list[Poi
 
 def unused(results: Mapping[str, Coverage], notes: Mapping[str, list[Note]]) -> list[Note]:
     """Notes that are about no hole."""
-    holes = [point for coverage in results.values() for point in coverage.holes]
+    holes = [(name, point) for name, coverage in results.items() for point in coverage.holes]
     return [
         note
         for kind, entries in notes.items()
         for note in entries
-        if not any(point.kind == kind and note.fits(point) for point in holes)
+        if not any(note.concerns(name) and point.kind == kind and note.fits(point) for name, point in holes)
     ]
 
 
@@ -103,7 +116,7 @@ def summary_rows(results: Mapping[str, Coverage], notes: Mapping[str, list[Note]
             share(coverage.of(LINES)),
             share(coverage.of(TOGGLES)),
             f"{len(coverage.holes):,}",
-            f"{len(coverage.holes) - len(unexplained(coverage, notes)):,}",
+            f"{len(coverage.holes) - len(unexplained(coverage, about(notes, name))):,}",
             f"{coverage.cycles:,}",
         ]
         for name, coverage in results.items()
@@ -185,7 +198,7 @@ def report(
         HOLES,
     ]
     for name, coverage in results.items():
-        rows = hole_rows(coverage, notes)
+        rows = hole_rows(coverage, about(notes, name))
         sections += [f"### {name}", table(("module", "what", "where", "why"), rows) if rows else "None."]
     return "\n\n".join(sections) + "\n"
 

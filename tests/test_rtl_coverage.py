@@ -34,7 +34,7 @@ from sim.rtl_coverage import (
     decoded,
     read_points,
 )
-from sim.rtl_coverage_report import UNEXPLAINED, read_notes, report, unexplained, unused, where
+from sim.rtl_coverage_report import UNEXPLAINED, about, read_notes, report, unexplained, unused, where
 
 
 class Counter(wiring.Component):
@@ -150,6 +150,17 @@ def test_holes_have_reasons_or_are_marked(tmp_path: Path) -> None:
     whole = Coverage([TAKEN, MISSED], {}, 99)
     assert [note.why for note in unused({"tiny": whole}, notes)] == ["never full"]
     assert where(RISEN[:1]) == "bit 0 0→1"
+
+
+def test_a_note_with_devices_explains_no_hole_of_another(tmp_path: Path) -> None:
+    coverage = Coverage(RISEN, {}, 99)
+    (tmp_path / "notes.toml").write_text(NOTES.replace("[[toggles]]", "[[toggles]]\ndevices = ['tiny']"))
+    notes = read_notes(tmp_path / "notes.toml")
+    assert unexplained(coverage, about(notes, "tiny")) == []
+    assert unexplained(coverage, about(notes, "other")) == RISEN
+    text = report({"other": coverage}, {"other": "a device"}, notes, "svpg coverage")
+    assert "| other | – | 0 of 6, 0.0 % | 6 | 0 | 99 |" in text and UNEXPLAINED in text
+    assert [note.why for note in unused({"other": coverage}, notes)] == ["never full", "always ready"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from host.commands.mutate import COURSES, DEVICES
 from host.commands.report import Report
 from sim.mutation_report import table
 from sim.rtl_coverage import LINES, TOGGLES, Coverage, measure
-from sim.rtl_coverage_report import SUMMARY, read_notes, report, summary_rows, unexplained, unused
+from sim.rtl_coverage_report import SUMMARY, about, read_notes, report, summary_rows, unexplained, unused
 
 
 def run(arguments: argparse.Namespace) -> Report:
@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> Report:
     text = report(results, {name: DEVICES[name] for name in names}, notes, f"svpg coverage{options}")
     path = arguments.out / "coverage.md"
     write_atomically(path, lambda stream: stream.write(text.encode()))
+    holes = {name: unexplained(coverage, about(notes, name)) for name, coverage in results.items()}
     data: dict[str, Any] = {
         "report": str(path),
         "devices": {
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> Report:
                 kind: {
                     "points": len(coverage.of(kind)),
                     "covered": sum(1 for point in coverage.of(kind) if point.count),
-                    "unexplained": sum(1 for point in unexplained(coverage, notes) if point.kind == kind),
+                    "unexplained": sum(1 for point in holes[name] if point.kind == kind),
                 }
                 for kind in (LINES, TOGGLES)
             }
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> Report:
     # Notes on devices that were not measured are about nothing here.
     idle = unused(results, notes) if set(names) == set(COURSES) else []
     lines += [f"coverage.toml: no hole matches {note.module!r}, {note.what!r}; remove the note" for note in idle]
-    open_holes = sum(len(unexplained(coverage, notes)) for coverage in results.values())
+    open_holes = sum(len(points) for points in holes.values())
     if open_holes:
         lines.append(f"{open_holes} points are neither covered nor explained; see {path}")
     return Report(data, "\n".join(lines), status=1 if open_holes or idle else 0)
