@@ -24,11 +24,14 @@ FEWEST_INPUTS, FEWEST_SAMPLES = 512, 8
 DENSE = 0.4
 """Share of observations that are not 0 from which on columns are faster than events."""
 
-BLOCK = 256
-"""Observations of a block: with all samples of a usual batch, a megabyte."""
+BLOCK, TILE = 128, 32
+"""Observations of a block, and samples that are added to one at a time: 32 KiB."""
 
 EXACT = 1 << 53
 """Integers up to this are exact in float64."""
+
+ROUNDER = 1.5 * 2.0**52
+"""Float64 has integers only around this, and rounds every sum with it to one."""
 
 
 def pays(config: DeviceConfig, batch: int) -> bool:
@@ -36,24 +39,38 @@ def pays(config: DeviceConfig, batch: int) -> bool:
     return not config.spikes and config.inputs >= FEWEST_INPUTS and batch >= FEWEST_SAMPLES
 
 
-def drives(c: Constants, config: DeviceConfig, weight: NDArray[np.signedinteger], obs: Ints) -> Ints:
-    """What observations add to the potentials, int64 (B, N).
+class Drives:
+    """What observations add to the potentials, (B, N).
 
     Every product and every sum of them is an integer below 2**53, so float64 holds it exactly, in any order.
+    A training step asks twice for the same batch, and a rollout many times with the same weights: the last product is
+    kept, and the weights as float64. Both are compared with what is asked for, so nothing has to be told of a change.
 
     Parameters
     ----------
-    weight: observation rows (S, N), raw.
-    obs: raw observations (B, S).
+    c, config: of the device.
     """
-    largest = 1 << (config.weight_bits - 1 + config.obs_bits - 1)
-    assert config.inputs * largest < EXACT, "the sum is exact in float64"
-    low, high = c.spans[OBSERVATION]
-    driven = np.zeros((len(obs), config.neurons), dtype=np.int64)
-    if low < high:
-        product = obs.astype(np.float64) @ weight[:, low:high].astype(np.float64)
-        driven[:, low:high] = product.astype(np.int64) << c.obs_shift
-    return driven
+
+    def __init__(self, c: Constants, config: DeviceConfig) -> None:
+        largest = 1 << (config.weight_bits - 1 + config.obs_bits - 1)
+        assert config.inputs * largest < EXACT, "the sum is exact in float64"
+        self._span, self._shift, self._neurons = c.spans[OBSERVATION], c.obs_shift, config.neurons
+        self._seen = self._product = np.zeros((0, 0))
+        self._integers: NDArray[np.signedinteger] = np.zeros((0, 0), dtype=np.int64)
+        self._weight = np.zeros((0, 0))
+
+    def of(self, weight: NDArray[np.signedinteger], obs: Ints) -> Ints:
+        """Of raw observations (B, S) and raw observation rows (S, N): int64 (B, N), raw."""
+        low, high = self._span
+        known = np.array_equal(self._integers, weight)
+        if not known:
+            self._integers, self._weight = weight.copy(), weight[:, low:high].astype(np.float64)
+        if not (known and np.array_equal(self._seen, obs)):
+            self._seen = obs.astype(np.float64)
+            self._product = self._seen @ self._weight
+        driven = np.zeros((len(obs), self._neurons), dtype=np.int64)
+        driven[:, low:high] = self._product.astype(np.int64) << self._shift
+        return driven
 
 
 def accumulate_observations(
@@ -72,7 +89,7 @@ def accumulate_observations(
     if np.count_nonzero(obs) < DENSE * obs.size:
         accumulate_events(acc, np.ascontiguousarray((obs * modulator[:, None]).T), changes, *limits)
     else:
-        accumulate_columns(acc, obs * modulator[:, None].astype(np.float64), np.ascontiguousarray(changes.T), *limits)
+        accumulate_tiles(acc, obs, modulator, changes, *limits)
 
 
 @compiled
@@ -100,36 +117,66 @@ def accumulate_events(acc, scaled, changes, low, high, shift, bottom, top):  # t
 
 
 @compiled
-def accumulate_columns(acc, scaled, changes, low, high, shift, bottom, top):  # type: ignore[no-untyped-def]
-    """``acc[s, j] += round(scaled[b, s] * changes[j, b])`` for all samples b in order, saturating.
+def accumulate_tiles(acc, obs, modulator, changes, low, high, shift, bottom, top):  # type: ignore[no-untyped-def]
+    """The same for observations that are mostly not zero: one multiplication and one addition for each of them.
 
-    Column by column, in blocks of rows. A neuron that does not change costs nothing.
-    Products have 48 bits at most and accumulators as many, so float64 holds them, what is rounded and every sum
-    exactly; processors multiply several of them at once, which is slow with int64.
+    Float64 rounds a sum with :data:`ROUNDER` to an integer; what is left to see to are halves, which it takes to even
+    numbers. So every factor is one unit in its last place larger than it should be: halves go away from zero, and
+    nothing else changes, for products have 48 bits at most and 53 are kept. Accumulators have as many, so nothing is
+    lost where they are summed either.
+
+    A block of rows stays in the processor, neuron after neuron, and a tile of a few samples in its nearest memory.
+    Ends of the accumulators are looked at only for neurons that could come near them.
 
     Parameters
     ----------
-    acc: observation rows of the accumulators (S, N).
-    scaled: float64 (B, S), modulator times raw observation.
-    changes: int64 (N, B).
-    low, high: columns that observations reach.
-    shift: of the rounding; bottom, top: ends of the accumulator's format.
+    obs, modulator: raw, int64 (B, S) and (B,).
+    The others are as above.
     """
-    samples, inputs = scaled.shape
-    least, most, unit = float(bottom), float(top), 2.0 ** -float(shift)
-    cells = np.empty(BLOCK)
+    samples, inputs = obs.shape
+    neurons = high - low
+    factor = np.zeros((neurons, -(-samples // TILE) * TILE))
+    for j in range(neurons):
+        for b in range(samples):
+            if changes[b, low + j] != 0:
+                exact = changes[b, low + j] * 2.0 ** -float(shift)
+                factor[j, b] = np.nextafter(exact, math.copysign(np.inf, exact))
+    cells, tile = np.zeros((neurons, BLOCK)), np.zeros((TILE, BLOCK))
+    peak, free = np.zeros(factor.shape[1]), np.zeros(neurons, dtype=np.bool_)
+    least, most = ROUNDER + bottom, ROUNDER + top
     for first in range(0, inputs, BLOCK):
         count = min(BLOCK, inputs - first)
-        for j in range(low, high):
+        for b in range(samples):
+            largest = np.int64(0)
+            for s in range(first, first + count):
+                largest = max(largest, abs(obs[b, s]))
+            peak[b] = abs(np.float64(largest * modulator[b]))
+        for j in range(neurons):
+            reach = 0.0
             for s in range(count):
-                cells[s] = acc[first + s, j]
+                cells[j, s] = ROUNDER + acc[first + s, low + j]
+                reach = max(reach, abs(cells[j, s] - ROUNDER))
             for b in range(samples):
-                if changes[j, b] != 0:
-                    factor, row = changes[j, b] * unit, scaled[b, first : first + count]
-                    for s in range(count):
-                        move = row[s] * factor
-                        total = cells[s] + math.copysign(np.floor(abs(move) + 0.5), move)
-                        total = total if total > least else least
-                        cells[s] = total if total < most else most
-            for s in range(count):
-                acc[first + s, j] = np.int64(cells[s])
+                reach += abs(factor[j, b]) * peak[b] + 1.0
+            free[j] = reach <= top
+        for begin in range(0, samples, TILE):
+            for b in range(min(TILE, samples - begin)):
+                for s in range(count):
+                    tile[b, s] = np.float64(obs[begin + b, first + s] * modulator[begin + b])
+            for j in range(neurons):
+                cell = cells[j]
+                for b in range(0, TILE, 4):
+                    f0, f1, f2, f3 = factor[j, begin + b : begin + b + 4]
+                    r0, r1, r2, r3 = tile[b], tile[b + 1], tile[b + 2], tile[b + 3]
+                    if free[j]:
+                        for s in range(BLOCK):
+                            cell[s] = cell[s] + r0[s] * f0 + r1[s] * f1 + r2[s] * f2 + r3[s] * f3
+                    else:
+                        for s in range(BLOCK):
+                            total = clamp(cell[s] + r0[s] * f0, least, most)
+                            total = clamp(total + r1[s] * f1, least, most)
+                            total = clamp(total + r2[s] * f2, least, most)
+                            cell[s] = clamp(total + r3[s] * f3, least, most)
+        for s in range(count):
+            for j in range(neurons):
+                acc[first + s, low + j] = np.int64(cells[j, s] - ROUNDER)

@@ -97,6 +97,7 @@ class Device:
         self.moment_bias = np.zeros(n, dtype=self.moment.dtype)
         # Scratch of the kernels; the narrower integer adds twice as fast.
         self._potential = np.zeros(n, dtype=np.int32 if config.potential_bits <= 32 else np.int64)
+        self._drives = batched.Drives(self._constants, config)
         self._phase = spikes.new_phase(self._constants)
         self._symmetric = True
         self._no_winners = np.zeros((0, config.groups + 1), dtype=np.int64)
@@ -211,7 +212,7 @@ class Device:
         """What observations add to the potentials, (B, N), or (B, 0) where the kernels compute that themselves."""
         if not batched.pays(self.config, len(obs)):
             return np.zeros((len(obs), 0), dtype=np.int64)
-        return batched.drives(self._constants, self.config, self.weight[self.config.neurons :], obs)
+        return self._drives.of(self.weight[self.config.neurons :], obs)
 
     def _learn(self, obs: Ints, memories: tuple[Any, ...], lesson: tuple[Any, ...], results: tuple[Any, ...]) -> None:
         """``LEARN`` in rate mode."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.compiled import compiled
 from golden.errors import SvpgError
 
 LOG2E = 1.4426950408889634
 """Octaves per nat: device weights are held in octaves, files in nats."""
-
-
-PIECE = 1 << 14
-"""Values that are rounded at a time."""
-
 
 @dataclass(frozen=True)
 class Format:
@@ -67,13 +64,8 @@ class Format:
         array = np.asarray(values, dtype=np.float64)
         result = np.empty(array.shape, dtype=np.int64)
         flat, raw = array.reshape(-1), result.reshape(-1)
-        # In pieces that stay in the processor: observations of a batch are millions of values.
-        for first in range(0, flat.size, PIECE):
-            rounded = self.round(flat[first : first + PIECE])
-            # NaN fails both comparisons.
-            if not (rounded.min() >= self.low and rounded.max() <= self.high):
-                raise self._refused(array)
-            raw[first : first + PIECE] = rounded
+        if not quantise_into(flat, float(1 << self.frac), self.low, self.high, raw):
+            raise self._refused(array)
         return result
 
     def _refused(self, array: NDArray[np.float64]) -> SvpgError:
@@ -105,3 +97,23 @@ class Format:
 
     def __str__(self) -> str:
         return f"{'s' if self.signed else 'u'}{self.bits}.{self.frac}"
+
+
+@compiled
+def quantise_into(values, scale, low, high, raw):  # type: ignore[no-untyped-def]
+    """``raw[i]`` = :meth:`Format.round` of ``values[i]`` in one pass; whether all lie within [low, high].
+
+    Parameters
+    ----------
+    values: float64 (n,); NaN lies nowhere.
+    scale: 2**frac; low, high: of the format.
+    raw: int64 (n,), undefined where the answer is no.
+    """
+    least, most, fits = float(low), float(high), True
+    for i in range(values.size):
+        scaled = values[i] * scale
+        rounded = math.copysign(math.floor(abs(scaled) + 0.5), scaled)
+        inside = least <= rounded <= most
+        fits &= inside
+        raw[i] = np.int64(rounded) if inside else 0
+    return fits

@@ -83,8 +83,12 @@ class Agent:
         self._centred = bool(self._obs_mean.any()) or self._obs_scale != 1.0
 
     def prepare(self, obs: Array) -> Array:
-        """Observations (B, S) as the device receives them: ``(obs - obs_mean) / obs_scale``."""
-        return (obs - self._obs_mean) / self._obs_scale if self._centred else obs
+        """Observations (B, S) as the device receives them, float64: ``(obs - obs_mean) / obs_scale``."""
+        if not self._centred:
+            return np.asarray(obs, dtype=np.float64)
+        prepared = obs - self._obs_mean
+        prepared /= self._obs_scale
+        return prepared
 
     def decide(self, obs: Array, purpose: Purpose, first: int, policy: str, spikes: bool = False) -> Decision:
         """Decide a batch (B, S) with the nonces of ``purpose`` counted from ``first``; ``q`` is not asked for."""

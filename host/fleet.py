@@ -46,9 +46,14 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.envs)
 
-    def reset(self, number: int, seed: int) -> NDArray[np.float64]:
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the observations."""
+        return np.dtype(self.envs[0].observation_space.dtype)
+
+    def reset(self, number: int, seed: int) -> NDArray[Any]:
         """Start an episode of one environment."""
-        return np.asarray(self.envs[number].reset(seed=seed)[0], dtype=np.float64)
+        return np.asarray(self.envs[number].reset(seed=seed)[0])
 
     def step(self, numbers: Sequence[int], actions: NDArray[np.int64]) -> list[Step]:
         """Step some of them, an action each; results in their order."""

@@ -158,7 +158,8 @@ class RolloutPpo:
         config = agent.config
         self._critic = MlpCritic(config.inputs, 1, critic.hidden, critic.rate, agent.seed)
         self._rng = generator(agent.seed, Purpose.SAMPLES)
-        self._obs = np.zeros((ppo.envs, config.inputs))
+        # As environments give them: pixels are float32, and half as much to move.
+        self._obs = np.zeros((ppo.envs, config.inputs), dtype=self._envs.dtype)
         self._episodes = np.zeros(ppo.envs, dtype=np.int64)
         self._return, self._length = np.zeros(ppo.envs), np.zeros(ppo.envs, dtype=np.int64)
         self._steps = 0
@@ -184,49 +185,51 @@ class RolloutPpo:
                 self._reset(environment)
             self._fresh = True
         shape = (ppo.update_every, ppo.envs)
-        obs = np.zeros((*shape, config.inputs))
-        following = np.zeros((*shape, config.inputs))
+        obs = np.empty((*shape, config.inputs), dtype=self._obs.dtype)
         winners = np.zeros((*shape, config.groups + 1), dtype=np.int64)
         policy = np.zeros((*shape, config.actions))
         reward = np.zeros(shape)
-        terminated, ended = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        ended = np.zeros(shape, dtype=bool)
+        last = np.zeros(shape)
         finished: list[tuple[int, float, int]] = []
         for t in range(ppo.update_every):
             obs[t] = self._obs
             decision = agent.decide(obs[t], Purpose.ACT, self._steps, agent.policy)
             winners[t], policy[t] = decision.winners, decision.action_prob
             for e, step in enumerate(self._envs.step(range(ppo.envs), decision.action)):
-                following[t, e], gain, terminal, truncated, _ = step
-                reward[t, e], terminated[t, e], ended[t, e] = gain, terminal, terminal or truncated
+                self._obs[e], reward[t, e], terminal, truncated, _ = step
                 self._steps += 1
-                self._return[e] += float(gain)
+                self._return[e] += reward[t, e]
                 self._length[e] += 1
-                self._obs[e] = following[t, e]
-                if ended[t, e]:
+                if terminal or truncated:
+                    ended[t, e], last[t, e] = True, 0.0 if terminal else self._value(self._obs[e : e + 1])[0]
                     finished.append((self._steps, float(self._return[e]), int(self._length[e])))
                     self._reset(e)
-        self._update(obs, following, winners, policy, reward, terminated, ended)
+        self._update(obs, winners, policy, reward, ended, last)
         mean_entropy = entropy(policy.reshape(-1, config.actions))
         return [Episode(steps, total, length, mean_entropy, self._loss) for steps, total, length in finished]
+
+    def _value(self, obs: Array) -> Array:
+        """V of observations (B, S): float64 (B,)."""
+        return self._critic.predict(obs)[:, 0]
 
     def _update(
         self,
         obs: Array,
-        following: Array,
         winners: NDArray[np.int64],
         policy: Array,
         reward: Array,
-        terminated: NDArray[np.bool_],
         ended: NDArray[np.bool_],
+        last: Array,
     ) -> None:
+        """Updates from a rollout; ``last`` (T, E) is the value of what came after a step that ended an episode."""
         ppo, config = self.ppo, self.agent.config
         count = reward.size
         flat = obs.reshape(count, config.inputs)
-        values = self._critic.predict(flat)[:, 0].reshape(reward.shape)
-        following_values = self._critic.predict(following.reshape(count, config.inputs))[:, 0].reshape(reward.shape)
-        following_values = np.where(terminated, 0.0, following_values)
+        values = self._value(flat).reshape(reward.shape)
+        following = np.where(ended, last, np.concatenate([values[1:], self._value(self._obs)[None]]))
         reward = ppo.reward_scale * reward
-        advantage = generalised_advantage(reward, values, following_values, ended, ppo.gamma, ppo.gae_lambda).ravel()
+        advantage = generalised_advantage(reward, values, following, ended, ppo.gamma, ppo.gae_lambda).ravel()
         target = advantage + values.ravel()
         if ppo.normalise:
             advantage = standardise(advantage)

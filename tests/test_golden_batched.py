@@ -12,7 +12,7 @@ from golden.config import DeviceConfig
 from golden.device import Device
 
 LARGE = DeviceConfig(inputs=600, groups=4, group_size=5, actions=3)
-BATCH = 24
+BATCH = 70
 
 TIGHT = {"acc_bits": 20, "acc_frac": 14}
 """Accumulators that saturate."""
@@ -67,6 +67,28 @@ def test_accumulators_saturate_on_the_way() -> None:
     before, after = device(config).acc, course(config, "contrastive")["acc"]
     for end in (config.accumulator.low, config.accumulator.high):
         assert (after == end).sum() > (before == end).sum()
+
+
+def test_what_was_computed_before_counts_only_for_the_same_weights_and_observations() -> None:
+    rng = np.random.default_rng(3)
+    made, nonce = device(LARGE), np.arange(BATCH, dtype=np.uint64)
+    obs = rng.integers(LARGE.obs.low, LARGE.obs.high, (BATCH, LARGE.inputs), endpoint=True)
+
+    def now() -> Any:
+        fresh = Device(LARGE)
+        fresh.load("weight", made.weight)
+        fresh.load("bias", made.bias)
+        again, known = fresh.infer(obs, nonce), made.infer(obs, nonce)
+        assert np.array_equal(known.q_raw, again.q_raw)
+        return known.q_raw
+
+    first = now()
+    assert np.array_equal(now(), first)
+    obs[5] = -obs[5]
+    second = now()
+    assert not np.array_equal(second, first)
+    made.weight[-1, ::2] += 300
+    assert not np.array_equal(now(), second)
 
 
 def test_small_devices_and_batches_go_event_by_event() -> None:
