@@ -14,6 +14,7 @@ from golden.errors import SvpgError
 LOG2E = 1.4426950408889634
 """Octaves per nat: device weights are held in octaves, files in nats."""
 
+
 @dataclass(frozen=True)
 class Format:
     """A two's-complement or unsigned fixed-point format: ``raw = value * 2**frac``.

@@ -169,10 +169,12 @@ class Trainer:
             tqdm(total=training.episodes, initial=progress.episodes, unit="ep", disable=not sys.stderr.isatty()) as bar,
         ):
             saved = progress.episodes
-            while not self._finished():
+            while not self.finished():
                 before, since = progress.episodes, time.perf_counter()
                 episodes = self.advance()
-                mean = self._validation_due(before, folder)
+                mean, best = self.validation_due(before)
+                if best:
+                    self.agent.read().save(folder.best_file)
                 self._record(folder, board, before, episodes, mean, time.perf_counter() - since)
                 if _crossed(saved, progress.episodes, training.checkpoint_every):
                     saved = progress.episodes
@@ -200,19 +202,23 @@ class Trainer:
     def _solved(self) -> bool:
         return 0 < self.training.hold <= self.progress.streak
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
+        """Solved, or out of budget."""
         return self._solved() or self.progress.episodes >= self.training.episodes
 
-    def _validation_due(self, before: int, folder: RunFolder) -> float | None:
-        """Validate if an interval ended, and at the end of a run that has had no validation."""
+    def validation_due(self, before: int) -> tuple[float | None, bool]:
+        """Validate if an interval ended since ``before`` episodes, and at the end of a run that has had no validation.
+
+        Returns
+        -------
+        The validation, ``None`` where there was none, and whether it is at least as good as any before.
+        """
         progress, training = self.progress, self.training
         last = progress.episodes >= training.episodes and progress.best == -np.inf
         if not (last or _crossed(before, progress.episodes, training.validate_every)):
-            return None
+            return None, False
         mean = self.validate()
-        if progress.record(mean, training.threshold):
-            self.agent.read().save(folder.best_file)
-        return mean
+        return mean, progress.record(mean, training.threshold)
 
     def _record(
         self,

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from golden.errors import SvpgError
+from golden.start import random_start
+from host.agent import Agent
+from host.evaluation import Validation
 from host.seeds import Purpose
 from host.study.runner import Case, Finished
 from host.tasks import get_task
@@ -18,8 +21,9 @@ pytest.importorskip("pybullet", reason="PyBullet has wheels for CPython 3.11 and
 
 from host.study import robot_training, robots
 from host.study.robot_shipped import shipped_case
-from host.study.robot_training import MLP, train_case, trained
+from host.study.robot_training import train_case
 from host.study.robot_trials import Chance, trials
+from host.study.runs import MLP, run_config, trained, trained_mlp, unseeing
 
 SMALL = [
     "network.groups=2",
@@ -73,16 +77,39 @@ def test_a_case_trains_and_tries_the_best_parameters(
 
 
 def test_a_run_that_is_there_goes_on_and_another_is_refused(tmp_path: Path) -> None:
-    from host.settings import RunConfig
-
-    settings = get_task("robot-arm").defaults("golden", "ppo").override([*SMALL, "training.episodes=2"])
-    config = RunConfig("robot-arm", "golden", "ppo", 1, settings)
-    first, rows = trained(config, tmp_path / "run")
-    again, same = trained(config, tmp_path / "run")
-    assert rows == same
-    np.testing.assert_array_equal(first.read().weight, again.read().weight)
+    config = run_config("robot-arm", "golden", 1, SMALL, 2)
+    first, again = trained(config, tmp_path / "run"), trained(config, tmp_path / "run")
+    assert (first.validations, first.steps) == (again.validations, again.steps)
+    np.testing.assert_array_equal(first.agent.read().weight, again.agent.read().weight)
     with pytest.raises(SvpgError, match="holds a run with other settings"):
         trained(dataclasses.replace(config, seed=2), tmp_path / "run")
+
+
+def test_the_perceptron_keeps_its_best_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores: list[float] = [0.1, 0.4, 0.2]
+    states: list[dict[str, Any]] = []
+
+    def validated(self: Validation, agent: Agent) -> Any:
+        states.append(agent.state())
+        return np.array([scores[len(states) - 1]])
+
+    monkeypatch.setattr(Validation, "run", validated)
+    run = trained_mlp(run_config("robot-arm", MLP, 1, [*SMALL, "training.validate_every=1", "ppo.envs=1"], 3))
+    assert [row[2] for row in run.validations] == scores
+    assert run.steps >= run.validations[-1][1] > 0
+    weights = {name: values for name, values in run.agent.state().items() if name.startswith("backend.")}
+    assert not np.array_equal(states[0]["backend.0.weight"], states[2]["backend.0.weight"])
+    for name, values in weights.items():
+        np.testing.assert_array_equal(values, states[1][name])
+
+
+def test_a_policy_that_sees_nothing_keeps_all_other_weights() -> None:
+    config = get_task("robot-arm").defaults("golden", "ppo").network.replace(removed="none")
+    before = random_start(config, 1, 0.5, 0.5)
+    after, hidden = unseeing(before).weight, config.hidden
+    assert (after[config.neurons :, :hidden] == 0).all() and before.weight[config.neurons :, :hidden].any()
+    np.testing.assert_array_equal(after[: config.neurons], before.weight[: config.neurons])
+    np.testing.assert_array_equal(after[:, hidden:], before.weight[:, hidden:])
 
 
 def test_first_seed_of_everything_comes_first(tmp_path: Path) -> None:

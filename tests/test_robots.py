@@ -122,7 +122,7 @@ def test_environments_that_are_stepped_together_see_what_a_single_one_sees(name:
             together[number].append(step[0].tobytes())
     for number in range(3):
         env = task.make()
-        alone = [env.reset(seed=10 + number)[0].astype(np.float64).tobytes()]
+        alone = [env.reset(seed=10 + number)[0].tobytes()]
         alone += [env.step(int(action))[0].tobytes() for action in actions[:, number]]
         assert alone == together[number]
 

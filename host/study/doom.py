@@ -115,7 +115,7 @@ def _table(finished: list[Finished], blind: dict[str, Any]) -> str:
             f"steps of {LONG:,}",
             "mirrored: steps (medkits)",
             "blank: steps",
-            "observation weights zero: steps",
+            "S→H zero: steps",
         ],
         rows,
     )
@@ -149,8 +149,8 @@ def _text(table: str, changes: dict[str, float], lacking: str, supreme: str) -> 
 Regenerate with `svpg study doom`: it goes on from the runs in `journals/doom.jsonl`; give `--journal` a new name to run
 all anew. ViZDoom's `health_gathering`, 60 × 80 grey pixels, 20×10 hidden neurons. *Medkits*
 and *steps* are means of {count} greedy episodes of 525 steps from fresh starts; *mirrored* and *blank* change the
-picture of a trained agent, the last column its weights. *Seconds* are processor time of the training with its
-validations and games, two trainings at a time on two cores.
+picture of a trained agent, the last column its weights from pixels to hidden neurons. *Seconds* are processor time of
+the training with its validations and games, two trainings at a time on two cores.
 
 Survival alone proves little: a script without eyes lives nearly as long. What counts is how many medkits an agent
 finds, and that it fails when it cannot see.

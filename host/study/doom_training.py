@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,9 @@ from host.backends.registry import make_backend
 from host.envs.doom import blind_script
 from host.evaluation import play
 from host.packed import shipped, unpack
-from host.run import RunFolder
 from host.seeds import Purpose, environment_seed
 from host.settings import RunConfig, Settings
-from host.study.runs import MLP, is_begun, run_config, trained
+from host.study.runs import MLP, is_begun, run_config, trained, trained_mlp, unseeing
 from host.tasks import get_task
 
 TASK = "doom-health-gathering"
@@ -37,7 +35,7 @@ SHOWS: dict[str, tuple[int, dict[str, float]]] = {
 """Greedy episodes and what is different in them."""
 
 ZEROED = 10
-"""Greedy episodes without observation weights."""
+"""Greedy episodes without weights from observations to hidden neurons."""
 
 
 def train_case(
@@ -54,7 +52,7 @@ def train_case(
     -------
     ``seconds`` (processor time of the training, the games' own included; ``None`` if a run went on), ``steps`` of the
     environment, ``curve`` (pairs of steps and validation), and for every entry of :data:`SHOWS` and ``zeroed``
-    (observation weights set to zero) means of ``steps`` and ``medkits``.
+    (observation→hidden weights set to zero) means of ``steps`` and ``medkits``.
     """
     return _trained_and_shown(run_config(TASK, backend, seed, assignments, episodes), backend, share, Path(path))
 
@@ -67,21 +65,17 @@ def supreme_case(seed: int, episodes: int | None, share: float, path: str) -> di
 def _trained_and_shown(config: RunConfig, backend: str, share: float, path: Path) -> dict[str, Any]:
     settings, seed = config.settings, config.seed
     goes_on, began = is_begun(path), _processor_time()
-    if backend == MLP:
-        agent, curve, steps = _train_mlp(config)
-    else:
-        agent, rows = trained(config, path)
-        curve, steps = [row[1:] for row in rows], int(RunFolder(path).metrics()["steps"][-1])
+    run = trained_mlp(config) if backend == MLP else trained(config, path)
     result: dict[str, Any] = {
         "seconds": None if goes_on else round(_processor_time() - began, 1),
-        "steps": steps,
-        "curve": curve,
+        "steps": run.steps,
+        "curve": [row[1:] for row in run.validations],
     }
     for name, (count, options) in SHOWS.items():
-        result[name] = shown(config.task, agent, max(1, round(count * share)), seed, options)
+        result[name] = shown(config.task, run.agent, max(1, round(count * share)), seed, options)
     if backend != MLP:
-        unseeing = _agent(backend, settings, _zeroed(agent.read()), seed)
-        result["zeroed"] = shown(config.task, unseeing, max(1, round(ZEROED * share)), seed, {})
+        blind = _agent(backend, settings, unseeing(run.agent.read()), seed)
+        result["zeroed"] = shown(config.task, blind, max(1, round(ZEROED * share)), seed, {})
     return result
 
 
@@ -94,38 +88,6 @@ def _agent(backend: str, settings: Settings, parameters: Parameters, seed: int) 
     agent = Agent(make_backend(backend, settings.network), seed=seed)
     agent.load(parameters)
     return agent
-
-
-def _train_mlp(config: RunConfig) -> tuple[Agent, list[list[float]], int]:
-    """The same PPO with backpropagation; its last parameters count, for it keeps no others."""
-    from host.backends.mlp import MlpBackend
-    from host.training import Trainer
-
-    class Fresh(MlpBackend):
-        """Starts from its own random weights; of an agent's parameters only the centring counts."""
-
-        def load(self, parameters: Parameters) -> None:
-            pass
-
-    validations = []
-    with contextlib.closing(Trainer(config, Fresh(config.settings.network, config.seed))) as trainer:
-        steps = episodes = 0
-        while episodes < config.settings.training.episodes:
-            before = episodes
-            done = trainer.advance()
-            episodes += len(done)
-            steps = done[-1].steps if done else steps
-            every = config.settings.training.validate_every
-            if episodes // every > before // every:
-                validations.append([float(steps), trainer.validate()])
-        return trainer.agent, validations, steps
-
-
-def _zeroed(parameters: Parameters) -> Parameters:
-    """Without observation weights."""
-    weight = parameters.weight.copy()
-    weight[parameters.neurons :] = 0
-    return dataclasses.replace(parameters, weight=weight)
 
 
 def shown(task: str, agent: Agent, episodes: int, seed: int, options: dict[str, float]) -> dict[str, float]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from golden.errors import SvpgError
+from golden.parameters import Parameters
 from host.agent import Agent
+from host.backends.mlp import MlpBackend
 from host.backends.registry import make_backend
 from host.run import RunFolder
 from host.settings import RunConfig
@@ -38,13 +43,24 @@ def is_begun(path: Path) -> bool:
     return (path / "config.toml").exists()
 
 
-def trained(config: RunConfig, path: Path) -> tuple[Agent, list[list[float]]]:
-    """Train as ``svpg train`` does, or go on with the run that is in the folder.
+@dataclass(frozen=True)
+class Trained:
+    """A training run of a study.
 
-    Returns
-    -------
-    The agent with the best parameters; rows of episode, environment steps and score, one per validation.
+    Parameters
+    ----------
+    agent: with the best parameters, chosen by validation.
+    validations: rows of episode, environment steps and score.
+    steps: environment steps of the whole run.
     """
+
+    agent: Agent
+    validations: list[list[float]]
+    steps: int
+
+
+def trained(config: RunConfig, path: Path) -> Trained:
+    """Train as ``svpg train`` does, or go on with the run that is in the folder."""
     from host.training import train
 
     begun = is_begun(path)
@@ -56,4 +72,36 @@ def trained(config: RunConfig, path: Path) -> tuple[Agent, list[list[float]]]:
     rows = np.stack([metrics[name] for name in ("episode", "steps", "validation")], axis=1)
     agent = Agent(make_backend(config.backend, config.settings.network), config.settings.learning, config.seed)
     agent.load(folder.parameters())
-    return agent, rows[~np.isnan(rows[:, 2])].tolist()
+    return Trained(agent, rows[~np.isnan(rows[:, 2])].tolist(), int(metrics["steps"][-1]))
+
+
+def trained_mlp(config: RunConfig) -> Trained:
+    """The same training of a multilayer perceptron; its parameters fit no run folder, so it cannot go on."""
+    from host.training import Trainer
+
+    class Fresh(MlpBackend):
+        """Starts from its own random weights; of an agent's parameters only the centring counts."""
+
+        def load(self, parameters: Parameters) -> None:
+            pass
+
+    rows: list[list[float]] = []
+    with contextlib.closing(Trainer(config, Fresh(config.settings.network, config.seed))) as trainer:
+        steps, state = 0, trainer.agent.state()
+        while not trainer.finished():
+            before, done = trainer.progress.episodes, trainer.advance()
+            steps = done[-1].steps if done else steps
+            mean, best = trainer.validation_due(before)
+            if mean is not None:
+                rows.append([trainer.progress.episodes, steps, mean])
+            if best:
+                state = trainer.agent.state()
+        trainer.agent.restore(state)
+        return Trained(trainer.agent, rows, steps)
+
+
+def unseeing(parameters: Parameters) -> Parameters:
+    """Without the weights from observations to hidden neurons."""
+    weight = parameters.weight.copy()
+    weight[parameters.neurons :, : parameters.groups * parameters.group_size] = 0.0
+    return dataclasses.replace(parameters, weight=weight)
