@@ -31,7 +31,7 @@ def measured(task: Task, centring: Centring, seed: int) -> tuple[Array, float]:
     rng = generator(seed, Purpose.CENTRE)
     total, squares = np.zeros(task.inputs), np.zeros(task.inputs)
     episode, ended = 0, True
-    with contextlib.closing(task.make()) as env:
+    with contextlib.closing(task.make(**task.practice)) as env:
         for _ in range(centring.frames):
             if ended:
                 obs, _ = env.reset(seed=environment_seed(seed, Purpose.CENTRE, 0, episode))

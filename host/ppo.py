@@ -42,7 +42,7 @@ class ReplayPpo:
     def __init__(self, task: Task, agent: Agent, ppo: Ppo, critic: Critic) -> None:
         self.agent, self.ppo = agent, ppo
         self._critic_steps = critic.steps
-        self._env = task.make()
+        self._env = task.make(**task.practice)
         config = agent.config
         self._critic = MlpCritic(config.inputs, config.actions, critic.hidden, critic.rate, agent.seed)
         self._rng = generator(agent.seed, Purpose.SAMPLES)
@@ -154,7 +154,7 @@ class RolloutPpo:
 
     def __init__(self, task: Task, agent: Agent, ppo: Ppo, critic: Critic) -> None:
         self.agent, self.ppo = agent, ppo
-        self._envs = Fleet(task, ppo.envs)
+        self._envs = Fleet(task, ppo.envs, **task.practice)
         config = agent.config
         self._critic = MlpCritic(config.inputs, 1, critic.hidden, critic.rate, agent.seed)
         self._rng = generator(agent.seed, Purpose.SAMPLES)

@@ -65,7 +65,7 @@ class EpisodicReinforce:
 
     def __init__(self, task: Task, agent: Agent, reinforce: Reinforce) -> None:
         self.agent, self.reinforce = agent, reinforce
-        self._env = task.make()
+        self._env = task.make(**task.practice)
         self._baseline = RunningBaseline(reinforce.decay)
         self._steps = self._episodes = 0
 

@@ -143,7 +143,9 @@ class Trainer:
             learner = ReplayPpo(task, self.agent, settings.ppo, settings.critic)
         else:
             learner = RolloutPpo(task, self.agent, settings.ppo, settings.critic)
-        validation = Validation(Fleet(task, self.training.validation_episodes), self.config.seed, task.score)
+        validation = Validation(
+            Fleet(task, self.training.validation_episodes, **task.practice), self.config.seed, task.score
+        )
         self._closing.callback(validation.close)
         return learner, lambda: float(validation.run(self.agent).mean())
 

@@ -194,6 +194,11 @@ def test_bad_arguments_are_refused(make: Maker, arguments: dict[str, Any], messa
         make(**arguments)
 
 
+def test_a_share_beyond_all_is_refused() -> None:
+    with pytest.raises(SvpgError, match=r"scatter = 1\.5 is out of range; give a share from 0 to 1"):
+        RobotArm(scatter=1.5)
+
+
 @pytest.mark.parametrize("make", MAKERS)
 def test_bad_actions_are_refused(make: Maker) -> None:
     env = make(blank=1)
@@ -284,6 +289,30 @@ def test_cubes_of_training_test_and_fresh_episodes() -> None:
         seen.append(places)
     assert seen[0] == set(TRAINING) and seen[1] == set(TEST) and len(seen[2]) > 350
     assert all(abs(x - HOME[0]) <= 100 and abs(y) <= 180 for x, y in seen[2])
+
+
+def test_scattered_episodes_start_anywhere_but_at_the_cube_and_can_be_solved() -> None:
+    env: Any = RobotArm(scatter=1, blank=1)
+    starts = set()
+    for seed in range(400):
+        seen, info = play(env, seed, env.oracle)
+        assert info == {"success": 1, "score": 1.0, "shortest": len(seen) - 1} and info["shortest"] > 0
+        env.reset(seed=seed)
+        starts.add(env.place)
+    lowest, highest = np.min(list(starts), axis=0), np.max(list(starts), axis=0)
+    for axis, (low, high) in enumerate(REACH):
+        assert (lowest[axis], highest[axis]) == (HOME[axis] + low * STRIDE[axis], HOME[axis] + high * STRIDE[axis])
+    assert len(starts) > 300
+
+
+def test_share_of_scattered_episodes() -> None:
+    env: Any = RobotArm(scatter=0.5, blank=1)
+    places = []
+    for seed in range(400):
+        env.reset(seed=seed)
+        places.append(env.place)
+    assert 0.4 < np.mean([place == HOME for place in places]) < 0.6
+    assert get_task("robot-arm").practice == {"scatter": 0.5}
 
 
 def test_cube_shows_where_it_is() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from golden.errors import SvpgError
 from host.envs.bullet import Camera, Frames, Picture, Scene, Sight, check_action, check_split, engine, grey, halved
 from host.envs.scaling import check_render_mode
 
@@ -149,6 +150,7 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
     Parameters
     ----------
     split: positions of the cube: 0 the training ones, 1 the test ones, 2 fresh ones, anywhere between (millimetres).
+    scatter: share of the episodes, from 0 to 1, that start with the gripper anywhere within reach instead of at home.
     mirror, blank: see :class:`host.envs.bullet.Sight`.
     render_mode: ``rgb_array`` or ``None``.
 
@@ -159,9 +161,19 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 6}  # noqa: RUF012  (gymnasium's declaration)
 
-    def __init__(self, split: float = 0, mirror: float = 0, blank: float = 0, render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        split: float = 0,
+        scatter: float = 0,
+        mirror: float = 0,
+        blank: float = 0,
+        render_mode: str | None = None,
+    ) -> None:
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
         self._split = check_split(split, SPLITS)
+        if not 0 <= scatter <= 1:
+            raise SvpgError(f"scatter = {scatter!r} is out of range; give a share from 0 to 1")
+        self._scatter = scatter
         self._sight = Sight(mirror, blank)
         self.observation_space = Box(0.0, 1.0, (SIZE * SIZE,), np.float32)
         self.action_space = Discrete(len(MOVES))
@@ -185,6 +197,14 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
         """From the gripper to the cube along x, y and z, millimetres."""
         return tuple(to - at for at, to in zip(self.place, (*self._cube, CUBE // 2), strict=True))
 
+    def _is_there(self) -> bool:
+        """Whether the gripper is at the cube."""
+        return all(abs(away) <= tolerance for away, tolerance in zip(self._away(), TOLERANCE, strict=True))
+
+    def _anywhere(self) -> list[int]:
+        """Steps from home to a place within reach, all of them alike."""
+        return [int(self.np_random.integers(low, high + 1)) for low, high in REACH]
+
     def oracle(self) -> int:
         """The action of a player who knows where the cube is; no other needs fewer steps.
 
@@ -203,7 +223,7 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Start an episode with the gripper at home; ``options`` are not read."""
+        """Start an episode, with the gripper at home unless ``scatter`` says otherwise; ``options`` are not read."""
         super().reset(seed=seed)
         if self._split == "fresh":
             x, y = (int(self.np_random.integers(-span, span + 1)) for span in SPAN)
@@ -212,6 +232,10 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
             places = TRAINING if self._split == "training" else TEST
             self._cube = places[int(self.np_random.integers(len(places)))]
         self._moved, self._done = [0, 0, 0], 0
+        if self._scatter > 0 and self.np_random.random() < self._scatter:
+            self._moved = self._anywhere()
+            while self._is_there():
+                self._moved = self._anywhere()
         self._shortest = sum(
             -(-max(abs(away) - tolerance, 0) // stride)
             for away, tolerance, stride in zip(self._away(), TOLERANCE, STRIDE, strict=True)
@@ -226,9 +250,8 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
             min(max(at + by, low), high) for at, by, (low, high) in zip(self._moved, move, REACH, strict=True)
         ]
         self._done += 1
-        away = self._away()
-        reached = all(abs(length) <= tolerance for length, tolerance in zip(away, TOLERANCE, strict=True))
-        nearer = sum(length * length for length in away) < before
+        reached = self._is_there()
+        nearer = sum(away * away for away in self._away()) < before
         reward = GOAL if reached else NEARER * nearer
         info = self._info(self._shortest / self._done if reached else 0.0)
         return self._observation(), reward, reached, self._done >= STEPS and not reached, info
