@@ -18,6 +18,8 @@ from hdl.multiply import times
 FETCH_LATENCY = 2
 """Cycles from the address of a fetch to its data: the memory and a register behind it."""
 
+WRITE_LATENCY = 2
+"""Cycles from a write to the fetches that see it: a register, for it goes to every block of the memory, and that."""
 
 NO_COLLISION = "no_rw_check"
 """Attribute of a memory of which no row is read while it is written; Yosys knows it."""
@@ -57,14 +59,14 @@ class RowMemory(wiring.Component):
     Golden twins: ``weight``, ``acc`` or ``moment`` of :class:`golden.device.Device`, and the same of its biases.
 
     Every value of the format is allowed, and all are zero at first. A reset leaves them as they are. A write and a
-    fetch in every cycle: a fetch sees the writes of :attr:`write_latency` cycles before. An address must not be fetched
+    fetch in every cycle: a fetch sees the writes of :data:`WRITE_LATENCY` cycles before. An address must not be fetched
     while a write to it is on its way: memories differ in what they show then.
 
     Parameters
     ----------
     config: sizes and formats, ``lanes``.
     section: which values.
-    writes_learn: its writes belong to what learns (:mod:`hdl.clocks`), and pass a register.
+    writes_learn: its writes belong to what learns (:mod:`hdl.clocks`).
 
     Members
     -------
@@ -75,7 +77,6 @@ class RowMemory(wiring.Component):
 
     def __init__(self, config: DeviceConfig, section: Section, writes_learn: bool = False) -> None:
         self.config, self.section, self.writes_learn = config, section, writes_learn
-        self.write_latency = 1 + writes_learn
         super().__init__(
             {
                 "fetch": In(fetch_signature(config, section)),
@@ -96,11 +97,10 @@ class RowMemory(wiring.Component):
         )
         reader, writer = memory.read_port(domain="comb"), memory.write_port(domain=written)
         # A reset in the cycle after a write does not undo it.
-        on_edge = m.d[written] if self.writes_learn else m.d.comb
         held = [Signal.like(value, name=f"lane{i}", reset_less=True) for i, value in enumerate(self.write.data)]
         held_en, held_address = Signal(reset_less=True), Signal.like(self.write.address, reset_less=True)
-        on_edge += [held_en.eq(self.write.en), held_address.eq(self.write.address)]
-        on_edge += [lane.eq(value) for lane, value in zip(held, self.write.data, strict=True)]
+        m.d[written] += [held_en.eq(self.write.en), held_address.eq(self.write.address)]
+        m.d[written] += [lane.eq(value) for lane, value in zip(held, self.write.data, strict=True)]
         m.d.comb += [
             writer.en.eq(held_en),
             writer.addr.eq(held_address),

@@ -170,21 +170,14 @@ def _mnist(backend: str, algorithm: str) -> Settings:
     )
 
 
+FINE = {"weight_frac": 13, "acc_frac": 18, "moment_bits": 28, "moment_frac": 28}
+"""For gradients of single pixels, which are small (docs/learning.md, "Widths for thousands of inputs")."""
+
+
 def _doom(backend: str, algorithm: str) -> Settings:
     real = backend == "float"
     return Settings(
-        # Gradients of single pixels are small (docs/learning.md, "Widths for thousands of inputs").
-        network=DeviceConfig(
-            inputs=4800,
-            groups=20,
-            group_size=10,
-            actions=5,
-            removed="hhsa",
-            weight_frac=13,
-            acc_frac=18,
-            moment_bits=28,
-            moment_frac=28,
-        ),
+        network=DeviceConfig(inputs=4800, groups=20, group_size=10, actions=5, removed="hhsa").replace(**FINE),
         learning=Learning(
             rule="contrastive",
             optimiser="adam" if real else "rmsprop",
@@ -250,9 +243,14 @@ def _rollouts(gamma: float) -> Ppo:
 
 def _arm(backend: str, algorithm: str) -> Settings:
     training = Training(
-        episodes=2500, validate_every=100, validation_episodes=50, checkpoint_every=200, threshold=0.95, hold=2
+        episodes=7000, validate_every=200, validation_episodes=100, checkpoint_every=1000, threshold=0.97, hold=2
     )
-    return _robot(backend, 4096, _rollouts(0.9), training)
+    settings = _robot(backend, 4096, _rollouts(0.9), training)
+    return dataclasses.replace(
+        settings,
+        network=settings.network.replace(**FINE),
+        learning=dataclasses.replace(settings.learning, entropy=0.01, decay=4, floor=26, halve=1000),
+    )
 
 
 def _navigation(backend: str, algorithm: str) -> Settings:

@@ -9,7 +9,7 @@ import cocotb
 
 from golden.arguments import section_format
 from golden.protocol import SECTION_NAMES, Section
-from hdl.memory import FETCH_LATENCY, row_address, row_addresses
+from hdl.memory import FETCH_LATENCY, WRITE_LATENCY, row_address, row_addresses
 from sim.bench.designs import MemoryWithStreams
 from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow, Gate, Sink, Source
@@ -54,7 +54,7 @@ class Model:
         await self.bench.reset()
         for place in PLACES:
             self.load(place)
-        await self.bench.finish(0)
+        await self.bench.finish(WRITE_LATENCY - 1)
 
 
 @cocotb.test()
@@ -102,7 +102,7 @@ async def any_flow(dut: Any) -> None:
 
 @cocotb.test()
 async def fetches_see_the_cycles_before(dut: Any) -> None:
-    """A fetch sees the write in the cycle before it, and its data stays whatever is written, until the next."""
+    """A fetch sees the write WRITE_LATENCY cycles before it; its data stays whatever is written, until the next."""
     gate = Gate(False)
     model = Model(dut, fetches=gate)
     await model.fill()
@@ -110,11 +110,11 @@ async def fetches_see_the_cycles_before(dut: Any) -> None:
         gate.open = False
         model.load(place)
         model.fetch(place)
-        await model.bench.step()
+        await model.bench.step(WRITE_LATENCY)
         assert not model.loads.pending
         gate.open = True
         await model.bench.step()
-        assert model.fetches.cycles[-1] == model.loads.cycles[-1] + 1
+        assert model.fetches.cycles[-1] == model.loads.cycles[-1] + WRITE_LATENCY
         await model.bench.step(FETCH_LATENCY)
         shown = int(dut.data.value)
         for other in (place, *PLACES):
