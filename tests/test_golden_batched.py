@@ -12,7 +12,7 @@ from golden.config import DeviceConfig
 from golden.device import Device
 
 LARGE = DeviceConfig(inputs=600, groups=4, group_size=5, actions=3)
-BATCH = 70
+BATCH = 150
 
 TIGHT = {"acc_bits": 20, "acc_frac": 14}
 """Accumulators that saturate."""
@@ -39,7 +39,9 @@ def course(config: DeviceConfig, rule: str, zeros: float = 0.3) -> dict[str, Any
     obs[rng.random(obs.shape) < zeros] = 0
     made, nonce = device(config), np.arange(BATCH, dtype=np.uint64)
     decided = made.infer(obs, nonce)
-    learned = made.learn(obs, decided.winners, rng.integers(-500, 500, BATCH), rule)
+    learned = made.learn(
+        obs, decided.winners, np.where(rng.random(BATCH) < 0.2, 0, rng.integers(-500, 500, BATCH)), rule
+    )
     return vars(decided) | {f"learn_{key}": value for key, value in vars(learned).items()} | {"acc": made.acc}
 
 
