@@ -186,12 +186,12 @@ def _doom(backend: str, algorithm: str) -> Settings:
             entropy=0.02 if real else 0.01,
             decay=4,
             floor=26,
-            halve=320,
+            halve=480,
             init_recurrent=0.1,
             init_obs=0.15,
         ),
         ppo=Ppo(
-            epochs=4,
+            epochs=3,
             clip=0.2,
             gamma=0.98,
             advantage="gae",
@@ -205,7 +205,7 @@ def _doom(backend: str, algorithm: str) -> Settings:
         critic=Critic(hidden=128),
         centring=Centring(frames=1000),
         training=Training(
-            episodes=260, validate_every=20, validation_episodes=6, checkpoint_every=40, threshold=800.0, hold=0
+            episodes=500, validate_every=50, validation_episodes=6, checkpoint_every=40, threshold=800.0, hold=0
         ),
     )
 
