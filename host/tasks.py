@@ -216,6 +216,7 @@ def _supreme(backend: str, algorithm: str) -> Settings:
     return dataclasses.replace(
         settings,
         learning=dataclasses.replace(settings.learning, halve=1000),
+        ppo=dataclasses.replace(settings.ppo, epochs=4),
         training=dataclasses.replace(settings.training, episodes=2000, validate_every=200),
     )
 
