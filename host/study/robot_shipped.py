@@ -11,11 +11,8 @@ from host.backends.registry import make_backend
 from host.hardware import simulated
 from host.lockstep import compare
 from host.packed import shipped, unpack
-from host.study.robot_trials import FRESH, trials
+from host.study.robot_trials import FRESH, MANY, MANY_SEED, trials
 from host.tasks import get_task
-
-EPISODES, SEED = 300, 12345
-"""Fresh episodes, and the seed of their starts."""
 
 
 def shipped_case(task: str, decisions: int) -> dict[str, Any]:
@@ -29,11 +26,11 @@ def shipped_case(task: str, decisions: int) -> dict[str, Any]:
     chosen = get_task(task)
     config, parameters = unpack(shipped(chosen))
     network = config.settings.network
-    agent = Agent(make_backend("golden", network), seed=SEED)
+    agent = Agent(make_backend("golden", network), seed=MANY_SEED)
     agent.load(parameters)
-    result = trials(agent, chosen, EPISODES, SEED, **FRESH[task])
+    result = trials(agent, chosen, MANY, MANY_SEED, **FRESH[task])
     with contextlib.closing(simulated(network, CoreOptions.usual(network))) as hardware:
-        compared = compare(chosen, parameters, hardware, decisions, "greedy", SEED, episodes=1)
+        compared = compare(chosen, parameters, hardware, decisions, "greedy", MANY_SEED, episodes=1)
     return {
         "trials": result.to_dict(),
         "decisions": compared.decisions,

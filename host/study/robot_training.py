@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from host.study.robot_trials import FRESH, Player, Trials, trials
+from host.study.robot_trials import FRESH, MANY, MANY_SEED, Player, Trials, trials
 from host.study.runs import MLP, run_config, trained, trained_mlp, unseeing
 from host.tasks import Task, get_task
 
@@ -36,8 +36,9 @@ def train_case(
 
     Returns
     -------
-    ``trials``, ``zeroed`` (observation weights of the hidden groups set to zero; ``None`` for the MLP), ``blank``,
-    ``mirrored`` as :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score).
+    ``trials``, ``many`` (:data:`host.study.robot_trials.MANY` of them), ``zeroed`` (weights from observations to hidden
+    neurons set to zero; ``None`` for the MLP), ``blank``, ``mirrored`` as
+    :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score).
     """
     torch.set_num_threads(1)
     chosen, config = get_task(task), run_config(task, backend, seed, assignments, episodes)
@@ -46,6 +47,7 @@ def train_case(
     result: dict[str, Any] = {
         "validation": run.validations,
         "trials": try_out(agent, chosen).to_dict(),
+        "many": trials(agent, chosen, MANY, MANY_SEED, **FRESH[task]).to_dict(),
         "blank": try_out(agent, chosen, blank=1).to_dict(),
         "mirrored": try_out(agent, chosen, mirror=1).to_dict(),
         "zeroed": None,

@@ -17,6 +17,9 @@ from host.tasks import Task
 FRESH = {"robot-arm": {"split": 2}, "robot-navigation": {"split": 1}, "robot-navigation-varied": {"split": 1}}
 """Arguments that make episodes no training has seen."""
 
+MANY, MANY_SEED = 300, 12345
+"""Fresh episodes where one percent should show, and the seed of their starts."""
+
 
 class Player(Protocol):
     """What decides: an :class:`host.agent.Agent`, or :class:`Chance`."""
