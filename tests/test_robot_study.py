@@ -69,9 +69,10 @@ def test_a_case_trains_and_tries_the_best_parameters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
     monkeypatch.setattr(robot_training, "TRIALS", 3)
+    monkeypatch.setattr(robot_training, "MANY", 4)
     result = train_case("robot-arm", backend, 1, SMALL, 3, str(tmp_path / "run"))
     assert result["validation"] and all(0 <= row[2] <= 1 for row in result["validation"])
-    assert result["trials"]["episodes"] == 3
+    assert result["trials"]["episodes"] == 3 and result["many"]["episodes"] == 4
     assert (result["zeroed"] is None) == (backend == MLP)
     assert result["blank"]["success"] <= 1 and result["mirrored"]["success"] <= 1
 
@@ -132,6 +133,7 @@ def finished(name: str, seed: int, success: float, zeroed: bool = True) -> Finis
     other = {**played, "success": 0.25}
     result = {
         "trials": played,
+        "many": {**played, "success": success + 0.01},
         "blank": other,
         "mirrored": other,
         "zeroed": other if zeroed else None,
@@ -156,6 +158,8 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     for run, case in zip(runs, wanted(tmp_path, 2), strict=True):
         object.__setattr__(run, "case", case)
     runs.append(finished(f"robot-arm|MLP, backpropagation|{MLP}", 1, 0.0, zeroed=False))
+    # As in a journal of before there were many.
+    del runs[-1].result["many"]
     played = {"success": 0.95, "steps": 7.0, "ratio": 1.07}
     ready = {"trials": played, "decisions": 200, "mismatches": 0, "cycles": 13553.03, "lanes": 64}
     shown = [Finished(Case("robot-arm", shipped_case), ready)]
@@ -163,8 +167,8 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     monkeypatch.setattr(robots, "_film", lambda *_: None)
     monkeypatch.setattr(robots, "_bounds", lambda: "bounds here")
     table = robots.run(tmp_path, tmp_path / "robots.jsonl", 2, False, 1)
-    assert "| robot-arm | contrastive | golden | 92 %, 94 % | 8.0 | 1.10, 1.10 | 6000 |" in table
-    assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | 4000 |" in table
+    assert "| robot-arm | contrastive | golden | 92 %, 94 % | 93 %, 95 % | 8.0 | 1.10, 1.10 | 6000 |" in table
+    assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | – | 4000 |" in table
     text = (tmp_path / "robots.md").read_text()
     # Two seeds of two of golden's are there; the study wants one of all others.
     assert "golden: 1" in text and "robot-arm, contrastive, golden" not in text.split("have not been run")[1]
