@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +117,37 @@ def test_a_fleet_gives_what_its_environments_give_alone() -> None:
         assert single == [row[number] for row in seen]
     fleet.close()
     alone.close()
+
+
+@pytest.mark.parametrize("command", ["train", "play"])
+def test_a_command_that_is_told_to_end_takes_its_games_with_it(command: str, tmp_path: Path) -> None:
+    options = {"train": ["--run", str(tmp_path / "run")], "play": ["--pretrained"]}[command]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "host.cli", command, TASK.name, *options],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )
+    deadline = time.monotonic() + 120
+    while len(_processes_in(tmp_path)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(_processes_in(tmp_path)) >= 2
+    process.terminate()
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "svpg: interrupted" in said
+    assert not _processes_in(tmp_path)
+
+
+def _processes_in(folder: Path) -> list[str]:
+    """Processes whose working directory is the folder."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        # A process may end meanwhile.
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == str(folder):
+                found.append(link.parent.name)
+    return found
 
 
 def test_without_vizdoom_a_line_says_what_to_install(

@@ -19,6 +19,7 @@ from host.commands.port import port_of
 from host.commands.report import Report, check_seed, check_writable, two_columns
 from host.commands.subject import Subject, get_subject
 from host.hardware import Hardware, on_board, simulated
+from host.interrupts import interruptible
 from host.learning_lockstep import check_learns, compare_learning, learning_options
 from host.lockstep import BATCH, compare
 from host.run import RunFolder
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> Report:
 def _beside(config: DeviceConfig, options: CoreOptions, port: Port | None) -> Iterator[Hardware]:
     """The hardware beside golden."""
     hardware = simulated(config, options) if port is None else on_board(config, port)
-    with contextlib.closing(hardware):
+    with interruptible(), contextlib.closing(hardware):
         yield hardware
 
 

@@ -15,6 +15,7 @@ from host.agent import Agent
 from host.backends.registry import check_backend, make_backend
 from host.commands.port import port_of
 from host.commands.report import Report, check_seed, check_writable, two_columns
+from host.interrupts import interruptible
 from host.packed import trained
 from host.seeds import Purpose, environment_seed
 from host.settings import RunConfig, in_mode
@@ -76,16 +77,14 @@ def _control(
     learned = arguments.policy == "sample" and config.settings.learning.rule == "conditional"
     conditional = learned and not agent.config.spikes
     policy = "conditional" if conditional else arguments.policy
-    env = task.make(render_mode="rgb_array" if arguments.gif is not None else None, **variation)
-    try:
+    picture = "rgb_array" if arguments.gif is not None else None
+    with interruptible(), contextlib.closing(task.make(render_mode=picture, **variation)) as env:
         animation = Animation(env.metadata["render_fps"]) if arguments.gif is not None else None
         played = play_episodes(
             agent, env, arguments.episodes, arguments.seed, policy, animation.add if animation is not None else None
         )
         first, _ = env.reset(seed=environment_seed(arguments.seed, Purpose.PLAY, 0, 0))
         drawn = _draw(task, agent, np.asarray(first, dtype=np.float64), policy, arguments)
-    finally:
-        env.close()
     if animation is not None:
         animation.save(arguments.gif)
     data: dict[str, Any] = {

@@ -10,6 +10,7 @@ from golden.errors import SvpgError
 from host.backends.registry import check_backend, get_entry
 from host.commands.port import port_of
 from host.commands.report import Report
+from host.interrupts import interruptible
 from host.run import RunFolder
 from host.settings import RunConfig, in_mode
 from host.tasks import Task, default_algorithm, get_task
@@ -31,7 +32,8 @@ def run(arguments: argparse.Namespace) -> Report:
         check_backend(backend, settings.network.mode)
         config = RunConfig(task.name, backend, algorithm, seed, settings)
     port = port_of(arguments, config.backend)
-    result = train_run(extended(config, arguments.episodes), path, arguments.resume, port)
+    with interruptible():
+        result = train_run(extended(config, arguments.episodes), path, arguments.resume, port)
     data = {
         "run": str(path),
         "solved": result.solved,
