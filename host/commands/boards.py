@@ -52,6 +52,7 @@ CASES = {
     "ulx3s-85f-pendulum-learning": Case(
         "ulx3s-85f", "pendulum", (*LEARNS, "core.shared=false", "network.lanes=7", "core.softmax_lanes=2")
     ),
+    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=24", "core.softmax_lanes=2"), clock=45_000_000),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
     "icebreaker-pendulum-learning": Case("icebreaker", "pendulum", LEARNS[:2]),
 }
