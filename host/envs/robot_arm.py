@@ -29,9 +29,6 @@ HOME = (500, 0, 220)
 REACH = ((-6, 6), (-9, 9), (-4, 0))
 """Steps from home that the gripper can go along x, y and z; it stays where a step would lead farther."""
 
-ASIDE = (-10, 0, 10)
-"""How far beside the places of others, along x and y, the places of a scattered episode can be, millimetres."""
-
 TOLERANCE = (30, 30, 50)
 """The gripper is at the cube within these distances, millimetres."""
 
@@ -153,8 +150,7 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
     Parameters
     ----------
     split: positions of the cube: 0 the training ones, 1 the test ones, 2 fresh ones, anywhere between (millimetres).
-    scatter: share of the episodes, from 0 to 1, that start with the gripper anywhere within reach instead of at home,
-        :data:`ASIDE` the places that steps lead to from there.
+    scatter: share of the episodes, from 0 to 1, that start with the gripper anywhere within reach instead of at home.
     mirror, blank: see :class:`host.envs.bullet.Sight`.
     render_mode: ``rgb_array`` or ``None``.
 
@@ -182,16 +178,14 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
         self.observation_space = Box(0.0, 1.0, (SIZE * SIZE,), np.float32)
         self.action_space = Discrete(len(MOVES))
         self._workplace = workplace()
-        self._start, self._moved = HOME, [0, 0, 0]
+        self._moved = [0, 0, 0]
         self._cube = TRAINING[0]
         self._done = self._shortest = 0
 
     @property
     def place(self) -> Place:
         """Where the gripper is, millimetres."""
-        x, y, z = (
-            start + moved * stride for start, moved, stride in zip(self._start, self._moved, STRIDE, strict=True)
-        )
+        x, y, z = (home + moved * stride for home, moved, stride in zip(HOME, self._moved, STRIDE, strict=True))
         return x, y, z
 
     @property
@@ -207,11 +201,9 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
         """Whether the gripper is at the cube."""
         return all(abs(away) <= tolerance for away, tolerance in zip(self._away(), TOLERANCE, strict=True))
 
-    def _go_anywhere(self) -> None:
-        """To a place within reach, all of them alike."""
-        x, y = (ASIDE[int(self.np_random.integers(len(ASIDE)))] for _ in range(2))
-        self._start = HOME[0] + x, HOME[1] + y, HOME[2]
-        self._moved = [int(self.np_random.integers(low, high + 1)) for low, high in REACH]
+    def _anywhere(self) -> list[int]:
+        """Steps from home to a place within reach, all of them alike."""
+        return [int(self.np_random.integers(low, high + 1)) for low, high in REACH]
 
     def oracle(self) -> int:
         """The action of a player who knows where the cube is; no other needs fewer steps.
@@ -239,11 +231,11 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
         else:
             places = TRAINING if self._split == "training" else TEST
             self._cube = places[int(self.np_random.integers(len(places)))]
-        self._start, self._moved, self._done = HOME, [0, 0, 0], 0
+        self._moved, self._done = [0, 0, 0], 0
         if self._scatter > 0 and self.np_random.random() < self._scatter:
-            self._go_anywhere()
+            self._moved = self._anywhere()
             while self._is_there():
-                self._go_anywhere()
+                self._moved = self._anywhere()
         self._shortest = sum(
             -(-max(abs(away) - tolerance, 0) // stride)
             for away, tolerance, stride in zip(self._away(), TOLERANCE, STRIDE, strict=True)
