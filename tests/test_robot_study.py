@@ -43,8 +43,10 @@ class Constant:
 
     def __init__(self, action: int) -> None:
         self._action = action
+        self.policies: set[str] = set()
 
-    def decide(self, obs: Any, *_: Any) -> Any:
+    def decide(self, obs: Any, purpose: Purpose, first: int, policy: str) -> Any:
+        self.policies.add(policy)
         return type("Decision", (), {"action": np.full(len(obs), self._action)})()
 
 
@@ -60,7 +62,11 @@ def test_chance_takes_all_actions_alike() -> None:
 
 
 def test_a_policy_that_never_arrives_has_no_steps() -> None:
-    result = trials(Constant(0), get_task("robot-arm"), 3, 1)  # type: ignore[arg-type]
+    agent = Constant(0)
+    result = trials(agent, get_task("robot-arm"), 3, 1)  # type: ignore[arg-type]
+    assert agent.policies == {"greedy"}
+    trials(agent, get_task("robot-arm"), 1, 1, "sample")  # type: ignore[arg-type]
+    assert agent.policies == {"greedy", "sample"}
     assert result.to_dict() == {"episodes": 3, "success": 0.0, "steps": 0.0, "ratio": 0.0, "score": 0.0}
 
 
@@ -72,7 +78,7 @@ def test_a_case_trains_and_tries_the_best_parameters(
     monkeypatch.setattr(robot_training, "MANY", 4)
     result = train_case("robot-arm", backend, 1, SMALL, 3, str(tmp_path / "run"))
     assert result["validation"] and all(0 <= row[2] <= 1 for row in result["validation"])
-    assert result["trials"]["episodes"] == 3 and result["many"]["episodes"] == 4
+    assert result["trials"]["episodes"] == 3 and result["many"]["episodes"] == 4 == result["sampled"]["episodes"]
     assert (result["zeroed"] is None) == (backend == MLP)
     assert result["blank"]["success"] <= 1 and result["mirrored"]["success"] <= 1
 
@@ -134,6 +140,7 @@ def finished(name: str, seed: int, success: float, zeroed: bool = True) -> Finis
     result = {
         "trials": played,
         "many": {**played, "success": success + 0.01},
+        "sampled": {**played, "success": success + 0.02, "ratio": 1.2},
         "blank": other,
         "mirrored": other,
         "zeroed": other if zeroed else None,
@@ -159,7 +166,7 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
         object.__setattr__(run, "case", case)
     runs.append(finished(f"robot-arm|MLP, backpropagation|{MLP}", 1, 0.0, zeroed=False))
     # As in a journal of before there were many.
-    del runs[-1].result["many"]
+    del runs[-1].result["many"], runs[-1].result["sampled"]
     played = {"success": 0.95, "steps": 7.0, "ratio": 1.07}
     ready = {"trials": played, "decisions": 200, "mismatches": 0, "cycles": 13553.03, "lanes": 64}
     shown = [Finished(Case("robot-arm", shipped_case), ready)]
@@ -167,8 +174,11 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     monkeypatch.setattr(robots, "_film", lambda *_: None)
     monkeypatch.setattr(robots, "_bounds", lambda: "bounds here")
     table = robots.run(tmp_path, tmp_path / "robots.jsonl", 2, False, 1)
-    assert "| robot-arm | contrastive | golden | 92 %, 94 % | 93 %, 95 % | 8.0 | 1.10, 1.10 | 6000 |" in table
-    assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | – | 4000 |" in table
+    assert (
+        "| robot-arm | contrastive | golden | 92 %, 94 % | 93 %, 95 % | 94 % (1.20), 96 % (1.20) | 8.0 | 1.10, 1.10 | 6000 |"
+        in table
+    )
+    assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | – | – | 4000 |" in table
     text = (tmp_path / "robots.md").read_text()
     # Two seeds of two of golden's are there; the study wants one of all others.
     assert "golden: 1" in text and "robot-arm, contrastive, golden" not in text.split("have not been run")[1]

@@ -36,8 +36,9 @@ def train_case(
 
     Returns
     -------
-    ``trials``, ``many`` (:data:`host.study.robot_trials.MANY` of them), ``zeroed`` (weights from observations to hidden
-    neurons set to zero; ``None`` for the MLP), ``blank``, ``mirrored`` as
+    ``trials``, ``many`` (:data:`host.study.robot_trials.MANY` of them), ``sampled`` (those with actions drawn from the
+    policy), ``zeroed`` (weights from observations to hidden neurons set to zero; ``None`` for the MLP), ``blank``,
+    ``mirrored`` as
     :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score).
     """
     torch.set_num_threads(1)
@@ -48,6 +49,7 @@ def train_case(
         "validation": run.validations,
         "trials": try_out(agent, chosen).to_dict(),
         "many": trials(agent, chosen, MANY, MANY_SEED, **FRESH[task]).to_dict(),
+        "sampled": trials(agent, chosen, MANY, MANY_SEED, "sample", **FRESH[task]).to_dict(),
         "blank": try_out(agent, chosen, blank=1).to_dict(),
         "mirrored": try_out(agent, chosen, mirror=1).to_dict(),
         "zeroed": None,

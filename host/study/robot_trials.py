@@ -82,13 +82,16 @@ class Trials:
         }
 
 
-def trials(agent: Player | None, task: Task, episodes: int, seed: int, **arguments: Any) -> Trials:
-    """Greedy episodes, all stepped together.
+def trials(
+    agent: Player | None, task: Task, episodes: int, seed: int, policy: str = "greedy", **arguments: Any
+) -> Trials:
+    """Episodes without learning, all stepped together.
 
     Parameters
     ----------
     agent: the player; ``None`` for the environment's oracle.
     seed: starts of the episodes; apart from those of training and validation.
+    policy: ``greedy`` or ``sample``.
     arguments: of the environment (``split``, ``mirror``, ``blank``).
     """
     with contextlib.closing(Fleet(task, episodes, **arguments)) as fleet:
@@ -102,7 +105,7 @@ def trials(agent: Player | None, task: Task, episodes: int, seed: int, **argumen
             if agent is None:
                 action = np.array([fleet.envs[number].unwrapped.oracle() for number in running])  # type: ignore[attr-defined]
             else:
-                action = agent.decide(obs[running], Purpose.PLAY, decided, "greedy").action
+                action = agent.decide(obs[running], Purpose.PLAY, decided, policy).action
             decided += len(running)
             lengths[running] += 1
             left = []

@@ -122,7 +122,7 @@ def _table(finished: list[Finished]) -> str:
                 rule,
                 {MLP: "float"}.get(backend, backend),
                 ", ".join(_share(result["success"]) for result in played),
-                ", ".join(_share(item.result["many"]["success"]) if "many" in item.result else "–" for item in items),
+                *_of_many(items),
                 f"{np.mean([result['steps'] for result in played if result['success']]):.1f}" if ratios else "–",
                 ", ".join(f"{ratio:.2f}" for ratio in ratios) or "–",
                 f"{np.median([item.result['validation'][-1][1] for item in items]):.0f}",
@@ -139,6 +139,16 @@ def _table(finished: list[Finished]) -> str:
         "trained",
     ]
     return markdown_table(header, rows)
+
+
+def _of_many(items: list[Finished]) -> list[str]:
+    """Success in the larger trials, greedy and with actions drawn; older entries of a journal have none."""
+    greedy = [_share(item.result["many"]["success"]) if "many" in item.result else "–" for item in items]
+    drawn = [
+        f"{_share(found['success'])} ({found['ratio']:.2f})" if (found := item.result.get("sampled")) else "–"
+        for item in items
+    ]
+    return [", ".join(greedy), ", ".join(drawn)]
 
 
 def _bounds() -> str:
@@ -210,8 +220,10 @@ The arm practises, and is validated, with half of the episodes starting from any
 from home alone it learns the ways to 45 cubes, and loses its way to others. It is tried from home.
 
 After training, {TRIALS} greedy episodes from starts that no training has seen: cubes anywhere in the area (arm),
-starts of the test set (navigation); then {MANY} others, because 50 are few: one of them is 2 %. *Steps* are means over
-the successful episodes of the 50; *of oracle's* is their ratio to the least possible in the same episodes, per seed;
+starts of the test set (navigation); then {MANY} others, because 50 are few: one of them is 2 %. The same {MANY} again with
+actions *drawn* from the policy, as in training: where the greedy arm fails it goes to and fro between two places for
+ever, the cube being half-way between positions that it knows; who draws gets out. *Steps* are means over the
+successful episodes of the {TRIALS}; *of oracle's* is their ratio to the least possible in the same episodes, per seed;
 *trained*, median environment steps of training.
 
 {table}
