@@ -14,7 +14,11 @@ from host.fleet import Fleet
 from host.seeds import Purpose, environment_seed
 from host.tasks import Task
 
-FRESH = {"robot-arm": {"split": 2}, "robot-navigation": {"split": 1}, "robot-navigation-varied": {"split": 1}}
+FRESH: dict[str, dict[str, Any]] = {
+    "robot-arm": {"split": 2},
+    "robot-navigation": {"split": 1},
+    "robot-navigation-varied": {"split": 1},
+}
 """Arguments that make episodes no training has seen."""
 
 MANY, MANY_SEED = 300, 12345

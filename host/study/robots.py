@@ -220,7 +220,7 @@ The arm practises, and is validated, with half of the episodes starting from any
 from home alone it learns the ways to 45 cubes, and loses its way to others. It is tried from home.
 
 After training, {TRIALS} greedy episodes from starts that no training has seen: cubes anywhere in the area (arm),
-starts of the test set (navigation); then {MANY} others, because 50 are few: one of them is 2 %. The same {MANY} again with
+starts of the test set (navigation); then {MANY} others, because 50 are few: one of them is 2 %. These again with
 actions *drawn* from the policy, as in training: where the greedy arm fails it goes to and fro between two places for
 ever, the cube being half-way between positions that it knows; who draws gets out. *Steps* are means over the
 successful episodes of the {TRIALS}; *of oracle's* is their ratio to the least possible in the same episodes, per seed;
