@@ -44,6 +44,7 @@ class Counting(gymnasium.Env[Any, Any]):
 
 class Task:
     apart = False
+    practice: dict[str, Any] = {}  # noqa: RUF012
 
     def make(self) -> Counting:
         return Counting()

@@ -23,6 +23,9 @@ from hdl.softmax import queue_depth
 ECP5_BLOCKS = {512: 36, 1024: 18, 2048: 9, 4096: 4}
 """Words and bits of a block memory of an ECP5."""
 
+ROW_BLOCK = 1024
+"""Words of the blocks that hold row words, which are wide."""
+
 ICE40_BLOCKS = {256: 16, 512: 8, 1024: 4, 2048: 2}
 """The same of an iCE40."""
 
@@ -117,6 +120,9 @@ COMPACT_LOGIC = {ECP5.name: (2965, 867), ICE40.name: (2650, 2650)}
 COMPACT_MULTIPLIERS = 5
 """Four of the product, one of the rows."""
 
+DEPTH_TABLES = 2.47
+"""Tables per bit of a memory and block that lies behind the first: which of them is read, and which one written."""
+
 TREE_SHARE = 2 / 3
 """Tables per bit of the tree behind a read port."""
 
@@ -163,6 +169,8 @@ def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
     memories = [(rows, row_values(config, section).size) for section in options.abilities.sections]
     memories += [(config.inputs, observation(config).size)]
     block_rams = sum(blocks(ECP5_BLOCKS, words, bits) for words, bits in memories if words * bits > MOST_IN_TABLES)
+    # Rows of thousands of inputs are many blocks deep.
+    behind = sum(bits * (math.ceil(words / ROW_BLOCK) - 1) for words, bits in memories[:-1])
     # Two read ports of the table of exponents share a block.
     block_rams += math.ceil(options.softmax_lanes / 2) * blocks({1024: 18}, 1 << config.exp_index_bits, EXP_FRAC + 1)
     # Potentials of short rows lie in registers, two for each (hdl/potentials.py).
@@ -170,7 +178,7 @@ def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
         2 * config.potential_bits * config.lanes * config.row_words if config.row_words <= MOST_REGISTER_WORDS else 0
     )
     return Resources(
-        luts=ECP5_TABLES.total(config, options),
+        luts=ECP5_TABLES.total(config, options) + round(DEPTH_TABLES * behind),
         registers=ECP5_REGISTERS.total(config, options) + potentials,
         multipliers=_multipliers(18, config, options),
         block_rams=block_rams + ECP5_LINK_BLOCKS,
