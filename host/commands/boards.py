@@ -113,8 +113,8 @@ def markdown(data: dict[str, dict[str, Any]]) -> str:
         "after the first round and 23,457 after the fifth, when it was stopped. An iCEBreaker holds the compact core",
         "([compact.md](../compact.md)), which has no lanes.",
         "",
-        "The weights of MNIST are nine block memories deep and fill the chip, so wires are long. The planner, which had",
-        "never seen such memories, had said 11,536 LUTs; it has a term for them since, fitted to this build.",
+        "The weights of MNIST are nine block memories deep and fill the chip, so wires are long. The planner, which",
+        "had never seen such memories, had said 11,536 LUTs; it has a term for them since, fitted to this build.",
         "",
         "| build | lanes, of softmax | learns | LUTs | multipliers | block memory (kbit) | Fmax (MHz) | clock (MHz) "
         "| decision | sample |",
