@@ -163,15 +163,14 @@ finds, and that it fails when it cannot see.
 
 ![the trained agent](doom.gif)
 
-The agent of the picture comes with the project: `svpg play {TASK} --pretrained --gif doom.gif`. It was
-trained with seed 2 and the same settings on another machine, where the critic's sums differ in their last bits: 34.6
-medkits, 2,100 of 2,100 steps, 114 with mirrored pictures. An agent that turns one way only, whichever side a medkit is
-on, lives on with mirrored pictures; that it looks, blank ones show.
+The agent of the picture comes with the project: `svpg play {TASK} --pretrained --gif doom.gif`. It is
+golden's seed 3. An agent that turns one way only, whichever side a medkit is on, lives on with mirrored pictures; that
+it looks, blank ones show.
 
 ## Supreme
 
 `{SUPREME}` is a maze with walls, and with vials of poison among the medkits. It has the same settings but for
-its budget, and its agent comes with the project: `svpg play {SUPREME} --pretrained`.
+its budget and four epochs, and its agent comes with the project: `svpg play {SUPREME} --pretrained`.
 
 {supreme}
 
