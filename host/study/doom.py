@@ -150,7 +150,8 @@ Regenerate with `svpg study doom`: it goes on from the runs in `journals/doom.js
 all anew. ViZDoom's `health_gathering`, 60 × 80 grey pixels, 20×10 hidden neurons. *Medkits*
 and *steps* are means of {count} greedy episodes of 525 steps from fresh starts; *mirrored* and *blank* change the
 picture of a trained agent, the last column its weights from pixels to hidden neurons. *Seconds* are processor time of
-the training with its validations and games, two trainings at a time on two cores.
+the training with its validations and games, with one or two more jobs on two cores, which share their memory. Alone on
+one core golden's step takes 1.38 ms, games included, and a validation 3 s, so 213,408 steps are trained in some 320 s.
 
 Survival alone proves little: a script without eyes lives nearly as long. What counts is how many medkits an agent
 finds, and that it fails when it cannot see.

@@ -134,6 +134,7 @@ def _table(finished: list[Finished]) -> str:
         "arithmetic",
         f"success in {TRIALS}, per seed",
         f"in {MANY}",
+        "drawn (of oracle's)",
         "steps",
         "of oracle's",
         "trained",
