@@ -22,7 +22,7 @@ FEWEST_INPUTS, FEWEST_SAMPLES = 512, 8
 """Smaller devices and batches gain nothing."""
 
 DENSE = 0.4
-"""Share of observations that are not 0 from which on columns are faster than events."""
+"""Share of observations that are not 0 from which on tiles are faster than events."""
 
 BLOCK, TILE = 128, 64
 """Observations of a block, and samples that are added to one at a time: 64 KiB."""

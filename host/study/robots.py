@@ -249,7 +249,7 @@ per decision; nearly all are row words of pixels, four for each.
 {shipped}
 
 `svpg play robot-arm --pretrained --env split=2 --gif arm.gif` and
-`svpg play robot-navigation --pretrained --env split=1` play them.
+`svpg play robot-navigation --pretrained --env split=1` play them; `--policy sample` draws actions.
 
 ## Rooms that vary
 
