@@ -28,15 +28,17 @@ BLOCK, TILE = 128, 64
 """Observations of a block, and samples that are added to one at a time: 64 KiB."""
 
 EXACT = 1 << 53
-"""Integers up to this are exact in float64."""
+"""Integers up to this are exact in float64; sums that go beyond are left to the kernels."""
 
 ROUNDER = 1.5 * 2.0**52
 """Float64 has integers only around this, and rounds every sum with it to one."""
 
 
 def pays(config: DeviceConfig, batch: int) -> bool:
-    """Whether a batch is worth it, in rate mode: spikes have no product."""
-    return not config.spikes and config.inputs >= FEWEST_INPUTS and batch >= FEWEST_SAMPLES
+    """Whether a batch is worth it, in rate mode (spikes have no product), and its sums are exact."""
+    largest = config.inputs << (config.weight_bits - 1 + config.obs_bits - 1)
+    enough = config.inputs >= FEWEST_INPUTS and batch >= FEWEST_SAMPLES
+    return enough and not config.spikes and largest < EXACT
 
 
 class Drives:
@@ -48,12 +50,10 @@ class Drives:
 
     Parameters
     ----------
-    c, config: of the device.
+    c, config: of a device for which it :func:`pays`.
     """
 
     def __init__(self, c: Constants, config: DeviceConfig) -> None:
-        largest = 1 << (config.weight_bits - 1 + config.obs_bits - 1)
-        assert config.inputs * largest < EXACT, "the sum is exact in float64"
         self._span, self._shift, self._neurons = c.spans[OBSERVATION], c.obs_shift, config.neurons
         self._seen = self._product = np.zeros((0, 0))
         self._integers: NDArray[np.signedinteger] = np.zeros((0, 0), dtype=np.int64)

@@ -97,3 +97,13 @@ def test_small_devices_and_batches_go_event_by_event() -> None:
     assert not batched.pays(LARGE.replace(inputs=100), BATCH)
     assert not batched.pays(LARGE, 1)
     assert not batched.pays(LARGE.replace(mode="spike"), BATCH)
+
+
+def test_sums_that_float64_cannot_hold_are_left_to_the_kernels() -> None:
+    wide = LARGE.replace(inputs=1 << 13, weight_bits=24, obs_bits=18)
+    assert not batched.pays(wide, BATCH) and batched.pays(wide.replace(weight_bits=23), BATCH)
+    made, rng = device(wide), np.random.default_rng(4)
+    obs = rng.integers(wide.obs.low, wide.obs.high, (batched.FEWEST_SAMPLES, wide.inputs), endpoint=True)
+    nonce = np.arange(len(obs), dtype=np.uint64)
+    alone = [made.infer(obs[[b]], nonce[[b]]).q_raw[0] for b in range(len(obs))]
+    assert np.array_equal(made.infer(obs, nonce).q_raw, alone)
