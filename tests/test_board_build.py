@@ -15,6 +15,7 @@ import pytest
 
 from hdl.boards.catalogue import BOARDS
 from host.cli import main
+from tests.processes import working_in
 
 TINY = ["network.groups=1", "network.group_size=2", "network.lanes=2", "core.softmax_lanes=1", "core.in_logic=true"]
 SETTINGS = [part for setting in TINY for part in ("--set", setting)]
@@ -97,12 +98,4 @@ def test_a_build_that_is_told_to_end_leaves_no_process_and_no_folder(number: sig
     assert process.returncode == 130 and "svpg: interrupted" in said
     assert not folder.exists()
     # A tool that went on would have its folder as working directory, with a mark that it is gone.
-    assert not [place for place in Path("/proc").glob("[0-9]*/cwd") if str(folder) in _target(place)]
-
-
-def _target(link: Path) -> str:
-    """Where a link of another process leads; nowhere if that has ended meanwhile."""
-    try:
-        return os.readlink(link)
-    except OSError:
-        return ""
+    assert not working_in(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from host.cli import main
 from host.envs.doom import ACTIONS, DEATH, HEIGHT, MEDKIT, STEPS, WIDTH, DoomHealthGathering, blind_script
 from host.fleet import Fleet
 from host.tasks import get_task
+from tests.processes import working_in
 
 TASK = get_task("doom-health-gathering")
 FORWARD = ACTIONS.index((0, 0, 1))
@@ -130,24 +130,13 @@ def test_a_command_that_is_told_to_end_takes_its_games_with_it(command: str, tmp
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )
     deadline = time.monotonic() + 120
-    while len(_processes_in(tmp_path)) < 2 and time.monotonic() < deadline:
+    while len(working_in(tmp_path)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert len(_processes_in(tmp_path)) >= 2
+    assert len(working_in(tmp_path)) >= 2
     process.terminate()
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "svpg: interrupted" in said
-    assert not _processes_in(tmp_path)
-
-
-def _processes_in(folder: Path) -> list[str]:
-    """Processes whose working directory is the folder."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        # A process may end meanwhile.
-        with contextlib.suppress(OSError):
-            if os.readlink(link) == str(folder):
-                found.append(link.parent.name)
-    return found
+    assert not working_in(tmp_path)
 
 
 def test_without_vizdoom_a_line_says_what_to_install(
