@@ -21,7 +21,7 @@ STEPS = 4
 
 
 class Counting(gymnasium.Env[Any, Any]):
-    """Observations say which episode and step it is, to the next in the last place."""
+    """Observations say which episode it is and which step, in eighths."""
 
     observation_space = Box(-np.inf, np.inf, (2,), np.float32)
     action_space = Discrete(2)

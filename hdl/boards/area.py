@@ -166,11 +166,11 @@ def _multipliers(width: int, config: DeviceConfig, options: CoreOptions) -> int:
 
 def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
     rows = len(row_addresses(config))
-    memories = [(rows, row_values(config, section).size) for section in options.abilities.sections]
-    memories += [(config.inputs, observation(config).size)]
-    block_rams = sum(blocks(ECP5_BLOCKS, words, bits) for words, bits in memories if words * bits > MOST_IN_TABLES)
+    sections = [row_values(config, section).size for section in options.abilities.sections]
     # Rows of thousands of inputs are many blocks deep.
-    behind = sum(bits * (math.ceil(words / ROW_BLOCK) - 1) for words, bits in memories[:-1])
+    behind = sum(sections) * (math.ceil(rows / ROW_BLOCK) - 1)
+    memories = [*((rows, bits) for bits in sections), (config.inputs, observation(config).size)]
+    block_rams = sum(blocks(ECP5_BLOCKS, words, bits) for words, bits in memories if words * bits > MOST_IN_TABLES)
     # Two read ports of the table of exponents share a block.
     block_rams += math.ceil(options.softmax_lanes / 2) * blocks({1024: 18}, 1 << config.exp_index_bits, EXP_FRAC + 1)
     # Potentials of short rows lie in registers, two for each (hdl/potentials.py).

@@ -37,9 +37,8 @@ def train_case(
     Returns
     -------
     ``trials``, ``many`` (:data:`host.study.robot_trials.MANY` of them), ``sampled`` (those with actions drawn from the
-    policy), ``zeroed`` (weights from observations to hidden neurons set to zero; ``None`` for the MLP), ``blank``,
-    ``mirrored`` as
-    :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score).
+    policy), ``zeroed`` (weights from observations to hidden neurons set to zero; ``None`` for the MLP), ``blank`` and
+    ``mirrored`` as :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score).
     """
     torch.set_num_threads(1)
     chosen, config = get_task(task), run_config(task, backend, seed, assignments, episodes)

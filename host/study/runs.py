@@ -12,7 +12,6 @@ import numpy as np
 from golden.errors import SvpgError
 from golden.parameters import Parameters
 from host.agent import Agent
-from host.backends.mlp import MlpBackend
 from host.backends.registry import make_backend
 from host.run import RunFolder
 from host.settings import RunConfig
@@ -77,6 +76,7 @@ def trained(config: RunConfig, path: Path) -> Trained:
 
 def trained_mlp(config: RunConfig) -> Trained:
     """The same training of a multilayer perceptron; its parameters fit no run folder, so it cannot go on."""
+    from host.backends.mlp import MlpBackend
     from host.training import Trainer
 
     class Fresh(MlpBackend):
