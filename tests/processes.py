@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def working_in(folder: Path) -> list[str]:
-    """Numbers of the processes whose working directory is the folder or in it, even if that is gone."""
+    """Names of the processes whose working directory is the folder or in it, even if that is gone."""
     found = []
     for link in Path("/proc").glob("[0-9]*/cwd"):
         # A process may end meanwhile.
         with contextlib.suppress(OSError):
             if str(folder) in os.readlink(link):
-                found.append(link.parent.name)
+                found.append((link.parent / "comm").read_text().strip())
     return found
