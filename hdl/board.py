@@ -12,7 +12,7 @@ from hdl.device import device
 from hdl.layouts import WORD
 from hdl.link import Link
 from hdl.options import CoreOptions
-from hdl.pipeline import StreamRegister
+from hdl.pipeline import StreamBuffer
 from hdl.uart import UartReceiver, UartTransmitter
 
 BLINK_HZ = 1
@@ -70,15 +70,18 @@ class BoardTop(wiring.Component):
         m.submodules.core = DomainRenamer("core")(core)
         connect(m, receiver.bytes, link.received)
         connect(m, link.sent, transmitter.bytes)
-        # Of the same reset as the core, so that no word of an earlier session is left in it.
-        m.submodules.commands = commands = DomainRenamer("core")(StreamRegister(WORD))
+        # No path goes through from the core to the link, or back. Of the same reset as the core, so that no word of an
+        # earlier session is left in them.
+        m.submodules.commands = commands = DomainRenamer("core")(StreamBuffer(WORD))
+        m.submodules.responses = responses = DomainRenamer("core")(StreamBuffer(WORD))
         connect(m, link.commands, commands.source)
         connect(m, commands.sink, core.commands)
-        # Nor of the core itself: a cycle before its reset it may still offer one.
+        connect(m, core.responses, responses.source)
+        # A cycle before that reset one may still be offered.
         m.d.comb += [
-            link.responses.valid.eq(core.responses.valid & ~core_reset),
-            link.responses.payload.eq(core.responses.payload),
-            core.responses.ready.eq(link.responses.ready),
+            link.responses.valid.eq(responses.sink.valid & ~core_reset),
+            link.responses.payload.eq(responses.sink.payload),
+            responses.sink.ready.eq(link.responses.ready),
         ]
         half = self.clock_hz // (2 * BLINK_HZ)
         # Counting up, as counting down breaks the carry chain of an iCE40 into pieces, slower than all of the link.

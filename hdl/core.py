@@ -75,7 +75,10 @@ class Core(wiring.Component):
         learns = abilities.learns
         m.submodules.reader = reader = CommandReader(config, abilities)
         m.submodules.queue = queue = ObservationQueue(config)
-        memories = {section: RowMemory(config, section, learns) for section in abilities.sections}
+        memories = {
+            section: RowMemory(config, section, learns, self.options.words if section == Section.WEIGHT else 1)
+            for section in abilities.sections
+        }
         for section, memory in memories.items():
             own = {Section.ACC: clocks.LEARN, Section.MOMENT: clocks.UPDATE}.get(section)
             m.submodules[SECTION_NAMES[section]] = clocks.within(own, memory, platform) if own else memory
@@ -106,7 +109,7 @@ class Core(wiring.Component):
             wanted = request.flags == section
             m.d.comb += [
                 memory.fetch.en.eq(reads & wanted),
-                memory.fetch.address.eq(place),
+                *memory.at(place),
                 memory.write.en.eq(loads & wanted),
                 memory.write.address.eq(place),
                 *(memory.write.data[lane].eq(request.values[lane]) for lane in range(config.lanes)),
@@ -138,9 +141,13 @@ class Core(wiring.Component):
             ]
             for section, memory in memories.items():
                 fetch, write = updater.fetch[section], updater.write[section]
-                m.d.comb += fetch.data.eq(memory.fetch.data)
+                m.d.comb += fetch.data.eq(memory.word)
                 with m.If(updating):
-                    m.d.comb += [*attach(fetch, memory.fetch), *attach(write, memory.write)]
+                    m.d.comb += [
+                        memory.fetch.en.eq(fetch.en),
+                        *memory.at(fetch.address),
+                        *attach(write, memory.write),
+                    ]
 
         # --- what is sent ------------------------------------------------------------------------------------
         info = [
@@ -165,7 +172,7 @@ class Core(wiring.Component):
         ]
         with m.Switch(flags):
             for section, memory in memories.items():
-                values = memory.fetch.data
+                values = memory.word
                 with m.Case(section):
                     m.d.comb += [
                         value.eq(values[0]),

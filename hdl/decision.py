@@ -77,7 +77,12 @@ class Decision(wiring.Component):
 
     def __init__(self, config: DeviceConfig, options: CoreOptions) -> None:
         self.config, self.options = config, options
-        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes, learns=options.learns and options.shared)
+        self._engine = EventEngine(
+            options.wide(config),
+            scan_lanes=options.softmax_lanes,
+            learns=options.learns and options.shared,
+            words=options.words,
+        )
         self._draws = DrawStore(config, rounds_per_cycle=options.rounds_per_cycle)
         if options.learns:
             rules = options.abilities.rules

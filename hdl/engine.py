@@ -80,6 +80,7 @@ class EventEngine(wiring.Component):
     config: sizes, formats, ``lanes`` weights per word.
     scan_lanes: neurons per beat of potentials, at most ``config.lanes``, so that a beat lies in two words at most.
     learns: learning may borrow the multipliers.
+    words: row words of the device in one of ``config`` (:meth:`hdl.options.CoreOptions.wide`); they are counted.
 
     Members
     -------
@@ -87,17 +88,18 @@ class EventEngine(wiring.Component):
     share: In(:func:`hdl.lanes.share_signature`), if ``learns``; used while no event is in work.
     events: In(stream of :func:`hdl.layouts.event`); ``ready`` depends on whether the event asks for a scan.
     beats: Out(stream of :func:`hdl.layouts.potential_beat`); lanes without a neuron hold anything.
-    event_count, word_count: Out; events and row words since the last bias event was taken, which does not count.
+    event_count, word_count: Out; events that have been taken since the last of the biases, which does not count, and
+        row words of the device that they reach.
     idle: Out; no event is in work, and no product on its way.
     stall_count: Out; cycles since then in which an event with words was offered and no row word was read.
     """
 
-    def __init__(self, config: DeviceConfig, *, scan_lanes: int, learns: bool = False) -> None:
+    def __init__(self, config: DeviceConfig, *, scan_lanes: int, learns: bool = False, words: int = 1) -> None:
         if not 1 <= scan_lanes <= config.lanes:
             raise SvpgError(
                 f"scan_lanes = {scan_lanes} is not possible; give 1 to {config.lanes}, the lanes of a row word"
             )
-        self.config, self.scan_lanes, self.learns = config, scan_lanes, learns
+        self.config, self.scan_lanes, self.learns, self.words = config, scan_lanes, learns, words
         self.latency = engine_latency(config)
         super().__init__(
             {
@@ -123,12 +125,18 @@ class EventEngine(wiring.Component):
         spans = [(low, high) for low, high in config.spans.tolist()]
         is_bias, asks = Signal(), Signal()
         some, first_word, last_word = Signal(), Signal(index), Signal(index)
+        counted, counted_lanes = Signal(range(config.row_words * self.words + 1)), lanes // self.words
         m.d.comb += [is_bias.eq(offered.source == config.sources), asks.eq(offered.scan != Scan.NONE)]
 
         def span(low: int, high: int) -> list[object]:
             if high <= low:
                 return [some.eq(0)]
-            return [some.eq(1), first_word.eq(low // lanes), last_word.eq((high - 1) // lanes)]
+            return [
+                some.eq(1),
+                first_word.eq(low // lanes),
+                last_word.eq((high - 1) // lanes),
+                counted.eq((high - 1) // counted_lanes - low // counted_lanes + 1),
+            ]
 
         with m.If(is_bias):
             m.d.comb += span(0, config.neurons)
@@ -332,7 +340,7 @@ class EventEngine(wiring.Component):
         # --- counters --------------------------------------------------------------------------------------
         m.d.sync += [
             self.event_count.eq(self.event_count + (taken & some)),
-            self.word_count.eq(self.word_count + (issues & ~sets)),
+            self.word_count.eq(self.word_count + Mux(taken & some, counted, 0)),
             self.stall_count.eq(self.stall_count + (self.events.valid & some & ~issues)),
         ]
         with m.If(taken & some & is_bias):

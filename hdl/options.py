@@ -37,6 +37,8 @@ class CoreOptions:
     shared: learning borrows the multipliers of inference; without, it has others, and what chooses between the two is
         saved.
     products: multipliers per lane when it learns; with 1 instead of 2, a row that has changed takes two cycles a word.
+    words: row words that inference takes per cycle, a power of two; learning, loading and reading take one, so that
+        a fast decision does not need as many lanes that learn.
     compact: the core that takes one step after the other (docs/compact.md); all above but what it learns with do not
         apply.
 
@@ -53,6 +55,7 @@ class CoreOptions:
     optimisers: str = ""
     shared: bool = True
     products: int = 2
+    words: int = 1
     compact: bool = False
 
     def __post_init__(self) -> None:
@@ -67,6 +70,10 @@ class CoreOptions:
             raise SvpgError("core.rules and core.optimisers go together; give some of both, or none")
         if self.products not in (1, 2):
             raise SvpgError(f"core.products = {self.products} is not possible; give 1 or 2")
+        if self.words < 1 or self.words & (self.words - 1):
+            raise SvpgError(f"core.words = {self.words} is not possible; give a power of two")
+        if self.words > 1 and self.learns and self.shared:
+            raise SvpgError("core.words needs multipliers for learning alone; give core.shared=false as well")
 
     @classmethod
     def usual(cls, config: DeviceConfig, **options: Any) -> CoreOptions:
@@ -82,6 +89,24 @@ class CoreOptions:
     def learns(self) -> bool:
         """Whether the build learns."""
         return self.abilities.learns
+
+    def wide(self, config: DeviceConfig) -> DeviceConfig:
+        """A device as its inference sees it: a row word has the lanes of ``words`` of them.
+
+        Raises
+        ------
+        SvpgError: ``words`` are not a share of the words of a row, or spikes are to go through more than one.
+        """
+        if self.words == 1:
+            return config
+        if config.spikes:
+            raise SvpgError(f"core.words = {self.words} is for rate mode only; give 1")
+        if config.row_words % self.words:
+            raise SvpgError(
+                f"core.words = {self.words} is no share of the {config.row_words} words of a row; set network.lanes so "
+                f"that it is, or core.words=1"
+            )
+        return config.replace(lanes=config.lanes * self.words)
 
     def learning(self, rules: Iterable[str] = RULES, optimisers: Iterable[str] = OPTIMISERS) -> CoreOptions:
         """The same build with all rules and optimisers, or some."""
@@ -114,6 +139,7 @@ class CoreOptions:
         per_group = 0 if self.in_logic else MULTIPLICATIONS_PER_GROUP
         learning = self.products if self.learns else 0
         inference = 0 if config.spikes else 1
+        inference *= self.words
         lanes = config.lanes * (max(learning, inference) if self.shared else learning + inference)
         return lanes + self.softmax_lanes + per_group + (MULTIPLICATIONS_PER_ROW if self.learns else 0)
 

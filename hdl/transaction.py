@@ -40,7 +40,7 @@ def transaction_signature(config: DeviceConfig, options: CoreOptions) -> wiring.
         ``observation_count`` tells how many there are.
     given_group: Out; given_winner: In, in the same cycle: hidden winners that replace the draw; of a sample, its
         winners, the action being that of the last group.
-    fetch: reads of the weights.
+    fetch: reads of the weights, as many row words at once as inference takes.
     acc_fetch, acc_write: Out; the accumulators, if the build learns.
     share: In(:func:`hdl.lanes.share_signature`), if the build learns; used while nothing is at work.
     learning: Out; the eligibility is at work, or wants to be.
@@ -63,7 +63,7 @@ def transaction_signature(config: DeviceConfig, options: CoreOptions) -> wiring.
             "observations": In(stream.Signature(queued_observation(config))),
             "given_group": Out(range(config.groups + 1)),
             "given_winner": In(winner_bits(config)),
-            "fetch": Out(fetch_signature(config)),
+            "fetch": Out(fetch_signature(options.wide(config))),
             "done": Out(1),
             "words": Out(stream.Signature(WORD)),
             **(learning if options.learns else {}),

@@ -60,7 +60,7 @@ def latencies(config: DeviceConfig, options: CoreOptions) -> Latencies:
 
     A group of b beats spends b - 1 cycles more in each of the first two stages of the softmax.
     """
-    lanes = options.softmax_lanes
+    config, lanes = options.wide(config), options.softmax_lanes
     hidden, action = math.ceil(config.group_size / lanes), math.ceil(config.actions / lanes)
     # From the last row word to the first potentials in the softmax; the event was taken a cycle before the word.
     first_beat = engine_latency(config) - 1
@@ -85,14 +85,15 @@ def bound(config: DeviceConfig, options: CoreOptions, row_words: int, passes: in
     Parameters
     ----------
     config, options: the build.
-    row_words, passes: of the decision, as golden counts them (``row_words`` and ``iterations``).
+    row_words, passes: of the decision, as golden counts them (``row_words`` and ``iterations``) for the device as
+        inference sees it (:meth:`hdl.options.CoreOptions.wide`).
     conditional: the decision's policy is the conditional one.
     """
     if config.spikes:
         return spike_bound(config, options, row_words)
     known = latencies(config, options)
     turns, end = (passes, known.jump) if conditional else (passes - 1, known.end)
-    return known.start + config.row_words + row_words + turns * known.turn + end
+    return known.start + options.wide(config).row_words + row_words + turns * known.turn + end
 
 
 def ceiling(config: DeviceConfig, options: CoreOptions, row_words: int, passes: int, policy: str = "sample") -> int:
@@ -121,7 +122,7 @@ def ceiling(config: DeviceConfig, options: CoreOptions, row_words: int, passes: 
 def draw_wait(config: DeviceConfig, options: CoreOptions) -> int:
     """The most cycles for which the first pass whose winners are drawn may wait for the random generator."""
     known = latencies(config, options)
-    first_result = known.start + config.row_words + first_sampled_pass(config) * known.turn - 1
+    first_result = known.start + options.wide(config).row_words + first_sampled_pass(config) * known.turn - 1
     beats = math.ceil(config.group_size / options.softmax_lanes)
     return max(
         0,
@@ -418,6 +419,7 @@ class _Clockwork:
     """:class:`hdl.decision.Decision`: one decision, a cycle at a time."""
 
     def __init__(self, config: DeviceConfig, options: CoreOptions, course: Course) -> None:
+        config = options.wide(config)
         self._config, self._options, self._course = config, options, course
         lanes = options.softmax_lanes
         words, hidden = span_words(config), hidden_beats(config, lanes)

@@ -9,7 +9,7 @@ import numpy as np
 
 from golden.client import FrameDevice
 from golden.config import DeviceConfig
-from golden.device import Device, Ints
+from golden.device import Device, Ints, Learning
 from hdl.eligibility import Eligibility
 from hdl.layouts import all_beats
 from hdl.options import CoreOptions
@@ -97,16 +97,24 @@ def sample_cycles(traffic: Traffic, config: DeviceConfig, options: CoreOptions, 
         learned = _compact(traffic, config, options).learn(traffic.obs, traffic.winners, modulator, rule)
         assert learned is not None
         return float(np.mean(learned.cycles))
+    wide = options.wide(config)
+    # Row words of the phases are those that inference takes; what is learned goes through the device's own.
+    phase, rows_learned = (_learned(traffic, one, modulator, rule) for one in (wide, config))
+    known, lanes = latencies(config, options), options.softmax_lanes
+    passes = phase.iterations + (rule == "conditional")
+    phases = known.start + wide.row_words + phase.row_words + passes * (known.turn + known.spread / 2)
+    settled = traffic.device.infer(traffic.obs, np.arange(len(traffic.obs), dtype=np.uint64)).q_raw
+    listed = np.count_nonzero(settled, axis=1)
+    gathering = listed + all_beats(config, lanes) / 2 + GATHERING
+    rows = rows_learned.learn_words * (3 - options.products) + config.row_words + Eligibility.overhead
+    return float(np.mean(phases + gathering + rows))
+
+
+def _learned(traffic: Traffic, config: DeviceConfig, modulator: Ints, rule: str) -> Learning:
+    """What golden counts while it learns the samples, with row words of other lanes."""
     device = Device(config)
     device.weight, device.bias = traffic.device.weight, traffic.device.bias
-    counters = device.learn(traffic.obs, traffic.winners, modulator, rule)
-    known, lanes = latencies(config, options), options.softmax_lanes
-    passes = counters.iterations + (rule == "conditional")
-    phases = known.start + config.row_words + counters.row_words + passes * (known.turn + known.spread / 2)
-    listed = np.count_nonzero(device.infer(traffic.obs, np.arange(len(traffic.obs), dtype=np.uint64)).q_raw, axis=1)
-    gathering = listed + all_beats(config, lanes) / 2 + GATHERING
-    rows = counters.learn_words * (3 - options.products) + config.row_words + Eligibility.overhead
-    return float(np.mean(phases + gathering + rows))
+    return device.learn(traffic.obs, traffic.winners, modulator, rule)
 
 
 def _compact(traffic: Traffic, config: DeviceConfig, options: CoreOptions) -> FrameDevice:

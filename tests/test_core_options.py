@@ -41,6 +41,8 @@ def test_a_build_that_learns_has_what_it_was_told() -> None:
         ({"rules": "published"}, "core.rules and core.optimisers go together"),
         ({"optimisers": "sgd"}, "core.rules and core.optimisers go together"),
         ({"products": 0}, "core.products = 0 is not possible; give 1 or 2"),
+        ({"words": 3}, "core.words = 3 is not possible; give a power of two"),
+        ({"words": 2, "rules": "published", "optimisers": "sgd"}, "give core.shared=false as well"),
     ],
 )
 def test_what_makes_no_build_is_refused(settings: dict[str, str], message: str) -> None:
@@ -48,11 +50,22 @@ def test_what_makes_no_build_is_refused(settings: dict[str, str], message: str) 
         CoreOptions(**settings)
 
 
+def test_inference_sees_row_words_as_wide_as_it_takes_them() -> None:
+    config = CONFIG.replace(lanes=9)
+    assert CoreOptions().wide(config) is config
+    assert CoreOptions(words=8).wide(config) == config.replace(lanes=72)
+    with pytest.raises(SvpgError, match=r"core.words = 16 is no share of the 8 words of a row; set network.lanes"):
+        CoreOptions(words=16).wide(config)
+    with pytest.raises(SvpgError, match=r"core.words = 2 is for rate mode only"):
+        CoreOptions(words=2).wide(config.replace(mode="spike"))
+
+
 def test_multipliers_are_those_of_the_lanes_and_of_what_learns() -> None:
     assert CoreOptions(softmax_lanes=3, in_logic=True).multipliers(CONFIG) == 69 + 3
     assert CoreOptions(softmax_lanes=3).multipliers(CONFIG) == 69 + 3 + 2
     learning = CoreOptions(softmax_lanes=3, in_logic=True).learning()
     assert learning.multipliers(CONFIG) == 2 * 69 + 3 + 2
+    assert CoreOptions(softmax_lanes=3, in_logic=True, words=8).multipliers(CONFIG.replace(lanes=9)) == 72 + 3
     single = CoreOptions(softmax_lanes=3, in_logic=True, products=1).learning()
     assert single.multipliers(CONFIG) == 69 + 3 + 2
     assert dataclasses.replace(single, shared=False).multipliers(CONFIG) == 2 * 69 + 3 + 2

@@ -29,9 +29,9 @@ from tests.test_hdl_core import random_config
 POLICY = Path(__file__).parent / "data" / "pendulum_policy.npz"
 PENDULUM = get_task("inverted-pendulum").defaults("golden", "ppo").network
 PENDULUM_OPTIONS = CoreOptions.within(PENDULUM, 72)
-# Few events leave the generator of draws behind; rows of two words.
-HASTY = DeviceConfig(inputs=3, groups=24, group_size=2, actions=5, removed="hh", lanes=27, iterations=3)
-HASTY_OPTIONS = CoreOptions(softmax_lanes=2)
+# Few events leave the generator of draws behind; rows of four words, two of which inference takes per cycle.
+HASTY = DeviceConfig(inputs=3, groups=24, group_size=2, actions=5, removed="hh", lanes=14, iterations=3)
+HASTY_OPTIONS = CoreOptions(softmax_lanes=2, words=2)
 # Many beats and events of many words fill the queues of the softmax.
 CROWDED = DeviceConfig(inputs=3, groups=24, group_size=4, actions=5, lanes=10, iterations=2)
 CROWDED_OPTIONS = CoreOptions(softmax_lanes=2)

@@ -18,15 +18,20 @@ PENDULUM = DeviceConfig(inputs=4, groups=8, group_size=8, actions=5)
 # begins late.
 ONE_WORD = DeviceConfig(inputs=5, groups=2, group_size=5, actions=3, lanes=16, activity_frac=10)
 MANY_WORDS = DeviceConfig(inputs=3, groups=4, group_size=5, actions=6, lanes=4, removed="hhsa", weight_bits=8)
+# Four words, two of which the engine takes at once.
+TWO_AT_ONCE = MANY_WORDS.replace(lanes=7)
 SPIKES = MANY_WORDS.replace(mode="spike", removed="none")
 
 
-def check(config: DeviceConfig, scan_lanes: int, decisions: int, events: int, resets: int, seed: int) -> None:
+def check(
+    config: DeviceConfig, scan_lanes: int, decisions: int, events: int, resets: int, seed: int, words: int = 1
+) -> None:
     run(
-        EngineWithMemory(config, scan_lanes=scan_lanes),
+        EngineWithMemory(config, scan_lanes=scan_lanes, words=words),
         "sim.bench.engine",
         config=config,
         scan_lanes=scan_lanes,
+        words=words,
         decisions=decisions,
         events=events,
         resets=resets,
@@ -35,10 +40,12 @@ def check(config: DeviceConfig, scan_lanes: int, decisions: int, events: int, re
 
 
 @pytest.mark.parametrize(
-    ("config", "scan_lanes"), [(ONE_WORD, 2), (MANY_WORDS, 3), (SPIKES, 3)], ids=["one-word", "many-words", "spikes"]
+    ("config", "scan_lanes", "words"),
+    [(ONE_WORD, 2, 1), (MANY_WORDS, 3, 1), (TWO_AT_ONCE, 3, 2), (SPIKES, 3, 1)],
+    ids=["one-word", "many-words", "two-at-once", "spikes"],
 )
-def test_potentials_equal_golden(config: DeviceConfig, scan_lanes: int) -> None:
-    check(config, scan_lanes, decisions=6, events=60, resets=20, seed=1)
+def test_potentials_equal_golden(config: DeviceConfig, scan_lanes: int, words: int) -> None:
+    check(config, scan_lanes, decisions=6, events=60, resets=20, seed=1, words=words)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from golden.config import DRAW_BITS, EXP_FRAC, DeviceConfig
+from golden.protocol import Section
 from hdl.boards.catalogue import ECP5, ICE40, Board, Resources
 from hdl.compact.assembler import REGISTERS
 from hdl.compact.firmware import firmware
@@ -66,10 +67,11 @@ class Terms:
     def total(self, config: DeviceConfig, options: CoreOptions) -> int:
         """For a build."""
         lanes, softmax, bits = config.lanes, options.softmax_lanes, config.potential_bits
-        places = len({beat.offset for beat in scan_beats(config, softmax)})
+        wide = options.wide(config)
+        places = len({beat.offset for beat in scan_beats(wide, softmax)})
         count = (
             self.fixed
-            + self.lane_bits * lanes * bits
+            + self.lane_bits * wide.lanes * bits
             + self.scan_bits * softmax * places * bits
             + self.softmax * softmax
         )
@@ -160,23 +162,32 @@ def _multipliers(width: int, config: DeviceConfig, options: CoreOptions) -> int:
         if options.products == 2:
             learning += config.lanes * _products(width, column_bits(config), 12)
     return (
-        config.lanes * _products(width, lane, 12) + options.softmax_lanes * _products(width, 17, 18) + group + learning
+        options.wide(config).lanes * _products(width, lane, 12)
+        + options.softmax_lanes * _products(width, 17, 18)
+        + group
+        + learning
     )
 
 
-def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
+def _row_memories(config: DeviceConfig, options: CoreOptions) -> list[tuple[int, int]]:
+    """Rows and bits of the memories of row words; inference may take several words of the weights at once."""
+    wide = options.wide(config)
+    weights = (len(row_addresses(wide)), row_values(config, Section.WEIGHT).size)
     rows = len(row_addresses(config))
-    sections = [row_values(config, section).size for section in options.abilities.sections]
+    others = [(rows, row_values(config, section).size) for section in options.abilities.sections[1:]]
+    return [weights] * options.words + others
+
+
+def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
+    wide, memories = options.wide(config), _row_memories(config, options)
     # Rows of thousands of inputs are many blocks deep.
-    behind = sum(sections) * (math.ceil(rows / ROW_BLOCK) - 1)
-    memories = [*((rows, bits) for bits in sections), (config.inputs, observation(config).size)]
+    behind = sum(bits * (math.ceil(rows / ROW_BLOCK) - 1) for rows, bits in memories)
+    memories.append((config.inputs, observation(config).size))
     block_rams = sum(blocks(ECP5_BLOCKS, words, bits) for words, bits in memories if words * bits > MOST_IN_TABLES)
     # Two read ports of the table of exponents share a block.
     block_rams += math.ceil(options.softmax_lanes / 2) * blocks({1024: 18}, 1 << config.exp_index_bits, EXP_FRAC + 1)
     # Potentials of short rows lie in registers, two for each (hdl/potentials.py).
-    potentials = (
-        2 * config.potential_bits * config.lanes * config.row_words if config.row_words <= MOST_REGISTER_WORDS else 0
-    )
+    potentials = 2 * config.potential_bits * wide.lanes * wide.row_words if wide.row_words <= MOST_REGISTER_WORDS else 0
     return Resources(
         luts=ECP5_TABLES.total(config, options) + round(DEPTH_TABLES * behind),
         registers=ECP5_REGISTERS.total(config, options) + potentials,
@@ -187,23 +198,21 @@ def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
 
 def _ice40(config: DeviceConfig, options: CoreOptions) -> Resources:
     """An iCE40 has no small memories: what is read without a clock becomes flip-flops, and a tree behind each port."""
-    rows, lanes, softmax = len(row_addresses(config)), config.lanes, options.softmax_lanes
-    block_rams = sum(
-        blocks(ICE40_BLOCKS, rows, row_values(config, section).size) for section in options.abilities.sections
-    )
+    wide, softmax = options.wide(config), options.softmax_lanes
+    block_rams = sum(blocks(ICE40_BLOCKS, rows, bits) for rows, bits in _row_memories(config, options))
     block_rams += softmax * blocks(ICE40_BLOCKS, 1 << config.exp_index_bits, EXP_FRAC + 1)
     beats, depth = all_beats(config, softmax), queue_depth(config, softmax)
-    banks = 2 << (max(config.row_words, 2) - 1).bit_length()
+    banks = 2 << (max(wide.row_words, 2) - 1).bit_length()
     queue_bits = (softmax + 1) * config.potential_bits + softmax * (EXP_FRAC + 1) + 2 * total_bits(config) + 24
     activity_bits = beats * softmax * config.activity.bits
     # Bits of each memory and its read ports.
     memories = [
-        (banks * lanes * config.potential_bits, 2 + (softmax > 1)),
+        (banks * wide.lanes * config.potential_bits, 2 + (softmax > 1)),
         (depth * queue_bits, 1),
         (activity_bits * (2 if options.learns else 1), 1),
     ]
     if options.learns:
-        memories.append((2 * max(config.row_words, 2) * lanes * column_bits(config), 1))
+        memories.append((2 * max(config.row_words, 2) * config.lanes * column_bits(config), 1))
     stored = sum(bits for bits, _ in memories)
     read = sum(bits * ports for bits, ports in memories)
     logic = ICE40_LOGIC.total(config, options)

@@ -95,16 +95,22 @@ def fetch_words(m: Module, fetches: stream.Interface, fetched: stream.Interface,
     """Let a stream of addresses fetch from a memory; ``fetched`` is not asked whether it is ready."""
     valid = [fetches.valid, *(Signal(name=f"{memory.section.name}_fetched{i}") for i in range(FETCH_LATENCY))]
     m.d.sync += delay(valid)
-    m.d.comb += [fetches.ready.eq(1), fetched.valid.eq(valid[-1]), fetched.payload.eq(memory.fetch.data)]
+    m.d.comb += [fetches.ready.eq(1), fetched.valid.eq(valid[-1]), fetched.payload.eq(memory.word)]
     with m.If(fetches.valid):
-        m.d.comb += [memory.fetch.en.eq(1), memory.fetch.address.eq(fetches.payload)]
+        m.d.comb += [memory.fetch.en.eq(1), *memory.at(fetches.payload)]
 
 
 class EngineWithMemory(wiring.Component):
-    """:class:`EventEngine` on a :class:`RowMemory` of weights; members as its own, and ``load``."""
+    """:class:`EventEngine` on a :class:`RowMemory` of weights; members as its own, and ``load``.
 
-    def __init__(self, config: DeviceConfig, *, scan_lanes: int) -> None:
-        self.engine, self.memory = EventEngine(config, scan_lanes=scan_lanes), RowMemory(config, Section.WEIGHT)
+    Parameters
+    ----------
+    config: the device; words: row words of it that the engine takes per cycle.
+    """
+
+    def __init__(self, config: DeviceConfig, *, scan_lanes: int, words: int = 1) -> None:
+        self.memory = RowMemory(config, Section.WEIGHT, words=words)
+        self.engine = EventEngine(self.memory.wide, scan_lanes=scan_lanes, words=words)
         super().__init__(
             {
                 "load": In(stream.Signature(row_word(config, Section.WEIGHT))),
@@ -121,7 +127,7 @@ class EngineWithMemory(wiring.Component):
         m = Module()
         m.submodules.engine, m.submodules.memory = engine, memory = self.engine, self.memory
         connect(m, engine.fetch, memory.fetch)
-        write_words(m, engine.config, self.load, memory)
+        write_words(m, memory.config, self.load, memory)
         connect(m, flipped(self.events), engine.events)
         connect(m, engine.beats, flipped(self.beats))
         m.d.comb += [
@@ -136,8 +142,8 @@ class EngineWithMemory(wiring.Component):
 class MemoryWithStreams(wiring.Component):
     """:class:`RowMemory` with streams that never wait: ``load``, ``fetches`` (addresses), ``fetched``; and ``data``."""
 
-    def __init__(self, config: DeviceConfig, section: Section) -> None:
-        self.memory = RowMemory(config, section)
+    def __init__(self, config: DeviceConfig, section: Section, words: int = 1) -> None:
+        self.memory = RowMemory(config, section, words=words)
         super().__init__(
             {
                 "load": In(stream.Signature(row_word(config, section))),
@@ -152,7 +158,7 @@ class MemoryWithStreams(wiring.Component):
         m.submodules.memory = memory = self.memory
         write_words(m, memory.config, self.load, memory)
         fetch_words(m, self.fetches, self.fetched, memory)
-        m.d.comb += self.data.eq(memory.fetch.data)
+        m.d.comb += self.data.eq(memory.word)
         return m
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import cocotb
 
 from golden import kernels
+from golden.config import DeviceConfig
 from hdl.engine import NO_WORD_LATENCY
 from hdl.layouts import Scan, event_bits
 from hdl.memory import FETCH_LATENCY
@@ -17,10 +18,11 @@ from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow, Gate, Sink, Source
 
 RUN = parameters()
-CONFIG, LANES = RUN["config"], RUN["scan_lanes"]
-COMPONENT = EngineWithMemory(CONFIG, scan_lanes=LANES)
+DEVICE, LANES = RUN["config"], RUN["scan_lanes"]
+COMPONENT = EngineWithMemory(DEVICE, scan_lanes=LANES, words=RUN["words"])
+CONFIG = COMPONENT.engine.config
+"""The device with row words as wide as what the engine takes per cycle."""
 LATENCY = COMPONENT.engine.latency
-CONSTANTS = kernels.constants(CONFIG)
 BIAS = CONFIG.sources
 SMALLEST_VALUE = -(1 << (event_bits(CONFIG) - 1))
 LARGEST_VALUE = 1 << (event_bits(CONFIG) - 2) if CONFIG.spikes else -SMALLEST_VALUE - 1
@@ -40,7 +42,7 @@ class Model:
         self.sink: Sink = self.bench.sink("beats", beats, groups.only_neurons)
         self.row: list[list[int]] = []
         self.potential = [0] * CONFIG.neurons
-        self.events = self.words = 0
+        self.events = self.words = self.cycles = 0
         self._words: list[int] = []
         self._looked_at, self._busy_until = 0, -1
         self.bench.each_cycle(sample=self._look)
@@ -66,8 +68,11 @@ class Model:
         return low, high
 
     def span_words(self, source: int) -> int:
-        """Words of a source's span."""
-        return CONFIG.row_words if source == BIAS else int(CONSTANTS.span_words[self.kind(source)])
+        """Words of a source's span, of those that take a cycle each."""
+        return CONFIG.row_words if source == BIAS else self._span_words(CONFIG, source)
+
+    def _span_words(self, config: DeviceConfig, source: int) -> int:
+        return int(kernels.constants(config).span_words[self.kind(source)])
 
     async def start(self) -> None:
         """Reset and load weights: random in the span, 0 beside it in its words, and anything in words beyond it."""
@@ -86,8 +91,9 @@ class Model:
                 if column // lanes in reached and not low <= column < high:
                     values[column] = 0
             self.row.append(values)
-            for word in range(CONFIG.row_words):
-                load.send({"row": source, "word": word, "values": values[word * lanes : (word + 1) * lanes]})
+            for word in range(DEVICE.row_words):
+                low = word * DEVICE.lanes
+                load.send({"row": source, "word": word, "values": values[low : low + DEVICE.lanes]})
         await self.bench.finish()
 
     async def resume(self, model: Model) -> None:
@@ -103,10 +109,11 @@ class Model:
         if value:
             if source == BIAS:
                 self.potential = [0] * CONFIG.neurons
-                self.events = self.words = 0
+                self.events = self.words = self.cycles = 0
             elif high > low:
                 self.events += 1
-                self.words += self.span_words(source)
+                self.words += self._span_words(DEVICE, source)
+                self.cycles += self.span_words(source)
             for j in range(low, high):
                 self.potential[j] += value * self.row[source][j]
         if scan:
@@ -191,9 +198,8 @@ async def one_word_per_cycle(dut: Any) -> None:
         assert (events, words, stalls) == (model.events, model.words, 0)
         # The first event was the biases'; the words of all others but the last are read between the taking of the two.
         taken = model.source.cycles
-        assert taken[-1] - taken[0] == CONFIG.row_words + words - (
-            model.span_words(sent[-1]) if sent else CONFIG.row_words
-        )
+        last_words = model.span_words(sent[-1]) if sent else CONFIG.row_words
+        assert taken[-1] - taken[0] == CONFIG.row_words + model.cycles - last_words
         model.send(0, 0, Scan.ALL)
         await model.bench.finish()
 
@@ -218,7 +224,7 @@ async def events_go_on_during_a_scan(dut: Any) -> None:
                 await model.bench.step()
             taken = source.cycles[before:]
             last_words = model.span_words(sent[-1]) if sent else CONFIG.row_words
-            assert taken[-1] - taken[0] == CONFIG.row_words + model.words - last_words
+            assert taken[-1] - taken[0] == CONFIG.row_words + model.cycles - last_words
             await model.bench.step(last_words + LATENCY)
             assert model.counters() == (model.events, model.words, 0)
             assert model.sink.pending
