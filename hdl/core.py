@@ -159,8 +159,11 @@ class Core(wiring.Component):
         info_word = info_memory.read_port(domain="comb")
         index = Signal(range(len(info)))
         lane, part = Signal(range(max(config.lanes, 2))), Signal(range(4))
-        # The value that is read back, that of the first lane, whole words wide; the number of its words but one.
-        value, final_part, shifts = Signal(WORD_BITS * 4), Signal.like(part), Signal()
+        # The value that is read back, that of the first lane, whole words wide; the number of its words but one. Moving
+        # on to the next lane goes to every bit of a word, so that comes from a register, and until then the next lane
+        # is the second.
+        value, final_part, shifts, shifting = Signal(WORD_BITS * 4), Signal.like(part), Signal(), Signal()
+        m.d.sync += shifting.eq(shifts)
         answered, failed, flags = Signal(8), Signal(8), Signal(8)
         out, out_valid, advance, sends = Signal(WORD), Signal(), Signal(), Signal()
         word = Signal(WORD)
@@ -175,8 +178,8 @@ class Core(wiring.Component):
                 values = memory.word
                 with m.Case(section):
                     m.d.comb += [
-                        value.eq(values[0]),
-                        memory.shifts.eq(shifts),
+                        value.eq(Mux(shifting, values[min(1, config.lanes - 1)], values[0])),
+                        memory.shifts.eq(shifting),
                         final_part.eq(words_of(values.shape().elem_shape.width) - 1),
                     ]
         with m.If(advance):

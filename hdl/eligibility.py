@@ -209,13 +209,20 @@ class Eligibility(wiring.Component):
         job_kind, job_group, job_dense = Signal.like(kind), Signal.like(group), Signal()
         job_values = [Signal(value_shape, name=f"job_value{i}") for i in range(3)]
         issues, closes, again = Signal(), Signal(), Signal()
-        lowest = todo & -todo
+        lowest, wanted = todo & -todo, Mux(is_dense, spans, moved)
+        # Whether no word is left beside that in work; a register, because readiness goes far.
+        final = Signal(init=1)
+
+        def is_one(words: Value) -> Value:
+            """Whether it is one word, or none."""
+            return (words & (words - 1)[: len(words)]) == 0
+
         # With one product per lane, a word of a row that has changed is issued twice.
         twice = job_dense if self.products == 1 else C(0)
         m.d.comb += [
             issues.eq(todo.any()),
             closes.eq(issues & (again | ~twice)),
-            row_ready.eq((todo == 0) | (closes & (todo == lowest))),
+            row_ready.eq(final & (~issues | again | ~twice)),
             traces.entries.ready.eq(Mux(listing, row_ready, 1)),
         ]
         for word in range(config.row_words):
@@ -224,12 +231,13 @@ class Eligibility(wiring.Component):
         with m.If(issues):
             m.d.sync += again.eq(twice & ~again)
         with m.If(closes):
-            m.d.sync += todo.eq(todo & ~lowest)
+            m.d.sync += [todo.eq(todo & ~lowest), final.eq(is_one(todo & ~lowest))]
             with m.If(job_kind != BIAS):
                 m.d.sync += self.word_count.eq(self.word_count + 1)
         with m.If(row_valid & row_ready):
             m.d.sync += [
-                todo.eq(Mux(is_dense, spans, moved)),
+                todo.eq(wanted),
+                final.eq(is_one(wanted)),
                 address.eq(row_address(config, source, 0)),
                 job_kind.eq(kind),
                 job_group.eq(group),

@@ -71,7 +71,7 @@ def test_the_slowest_path_is_told_in_names_of_the_hardware(data: Any, folder: Pa
     assert path["ns"] == pytest.approx(1000 / data["fmax_mhz"], rel=0.01)
     assert path["ns"] == pytest.approx(path["logic_ns"] + path["routing_ns"], abs=0.02)
     assert all(
-        name.split(".")[0] in {"core", "link", "clock", "receiver", "transmitter", "commands"}
+        name.split(".")[0] in {"core", "link", "clock", "receiver", "transmitter", "commands", "responses"}
         for name in path["signals"]
     )
     assert f"1. `{path['from']}`" in (folder / "report.md").read_text()

@@ -84,13 +84,15 @@ ECP5 = Family(
     name="ecp5",
     block_kbit=18,
     bitstream="bit",
-    recipe=Recipe(commands=FOLD_COMMANDS),
+    # Tables wider than four inputs are made of neighbours with all their wires, which is where routing has no way.
+    recipe=Recipe("-nowidelut", FOLD_COMMANDS),
     # abc9, the mapper that synth_ecp5 takes, breaks off at builds that learn (Yosys 0.70).
     learning_recipe=Recipe(
         "-run begin:map_luts",
-        ("abc -dress -lut 4:7", "clean", f"synth_ecp5 -run map_cells: -top {NAME}", *FOLD_COMMANDS),
+        ("abc -dress -lut 4", "clean", f"synth_ecp5 -run map_cells: -top {NAME}", *FOLD_COMMANDS),
     ),
-    routing="--router router2",
+    # The other placer packs cells so densely that half as many routes are found (docs/results/boards.md).
+    routing="--placer static --router router2",
     utilisation={
         "luts": "TRELLIS_COMB",
         "registers": "TRELLIS_FF",
