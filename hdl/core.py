@@ -32,7 +32,7 @@ from golden.protocol import (
 from hdl import clocks
 from hdl.decision import Decision
 from hdl.layouts import WORD
-from hdl.memory import RowMemory, row_address, row_addresses
+from hdl.memory import RowMemory, WideMemory, row_address, row_addresses
 from hdl.observations import ObservationQueue
 from hdl.options import CoreOptions
 from hdl.reader import CommandReader
@@ -75,10 +75,7 @@ class Core(wiring.Component):
         learns = abilities.learns
         m.submodules.reader = reader = CommandReader(config, abilities)
         m.submodules.queue = queue = ObservationQueue(config)
-        memories = {
-            section: RowMemory(config, section, learns, self.options.words if section == Section.WEIGHT else 1)
-            for section in abilities.sections
-        }
+        memories = {section: RowMemory(config, section, learns) for section in abilities.sections}
         for section, memory in memories.items():
             own = {Section.ACC: clocks.LEARN, Section.MOMENT: clocks.UPDATE}.get(section)
             m.submodules[SECTION_NAMES[section]] = clocks.within(own, memory, platform) if own else memory
@@ -109,22 +106,33 @@ class Core(wiring.Component):
             wanted = request.flags == section
             m.d.comb += [
                 memory.fetch.en.eq(reads & wanted),
-                *memory.at(place),
+                memory.fetch.address.eq(place),
                 memory.write.en.eq(loads & wanted),
                 memory.write.address.eq(place),
                 *(memory.write.data[lane].eq(request.values[lane]) for lane in range(config.lanes)),
             ]
         # Whose the memories are; registers, because that goes to every bit of an address.
         deciding = Signal()
-        with m.If(deciding):
-            m.d.comb += attach(decision.fetch, memories[Section.WEIGHT].fetch)
-            if learns:
+        weights = memories[Section.WEIGHT]
+        if self.options.words > 1:
+            # What several words are fetched from is a memory of its own.
+            m.submodules.wide = wide = WideMemory(config, self.options.words, learns)
+            connect(m, decision.fetch, wide.fetch)
+            m.d.comb += [
+                wide.write.en.eq(weights.write.en),
+                wide.write.address.eq(weights.write.address),
+                *(lane.eq(value) for lane, value in zip(wide.write.data, weights.write.data, strict=True)),
+            ]
+        else:
+            m.d.comb += decision.fetch.data.eq(weights.fetch.data)
+            with m.If(deciding):
+                m.d.comb += attach(decision.fetch, weights.fetch)
+        if learns:
+            with m.If(deciding):
                 m.d.comb += [
                     *attach(decision.acc_fetch, memories[Section.ACC].fetch),
                     *attach(decision.acc_write, memories[Section.ACC].write),
                 ]
-        m.d.comb += decision.fetch.data.eq(memories[Section.WEIGHT].fetch.data)
-        if learns:
             updater = Updater(config, abilities)
             m.submodules.updater = clocks.within(clocks.UPDATE, updater, platform)
             connect(m, updater.share, decision.share)
@@ -141,13 +149,9 @@ class Core(wiring.Component):
             ]
             for section, memory in memories.items():
                 fetch, write = updater.fetch[section], updater.write[section]
-                m.d.comb += fetch.data.eq(memory.word)
+                m.d.comb += fetch.data.eq(memory.fetch.data)
                 with m.If(updating):
-                    m.d.comb += [
-                        memory.fetch.en.eq(fetch.en),
-                        *memory.at(fetch.address),
-                        *attach(write, memory.write),
-                    ]
+                    m.d.comb += [*attach(fetch, memory.fetch), *attach(write, memory.write)]
 
         # --- what is sent ------------------------------------------------------------------------------------
         info = [
@@ -175,7 +179,7 @@ class Core(wiring.Component):
         ]
         with m.Switch(flags):
             for section, memory in memories.items():
-                values = memory.word
+                values = memory.fetch.data
                 with m.Case(section):
                     m.d.comb += [
                         value.eq(Mux(shifting, values[min(1, config.lanes - 1)], values[0])),

@@ -103,7 +103,9 @@ class Decision(wiring.Component):
         connect(m, engine.fetch, flipped(self.fetch))
         connect(m, results.words, flipped(self.words))
 
-        no_observations = self.observation_count == 0
+        # It is asked for two cycles after the last observation came, and later.
+        no_observations = Signal()
+        m.d.sync += no_observations.eq(self.observation_count == 0)
         job = Signal(DECISION)
         conditional, greedy = job.policy == POLICY_CONDITIONAL, job.policy == POLICY_GREEDY
         # Of a sample: what to learn; a decision has the policy of its rule so far.

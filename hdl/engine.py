@@ -88,8 +88,8 @@ class EventEngine(wiring.Component):
     share: In(:func:`hdl.lanes.share_signature`), if ``learns``; used while no event is in work.
     events: In(stream of :func:`hdl.layouts.event`); ``ready`` depends on whether the event asks for a scan.
     beats: Out(stream of :func:`hdl.layouts.potential_beat`); lanes without a neuron hold anything.
-    event_count, word_count: Out; events that have been taken since the last of the biases, which does not count, and
-        row words of the device that they reach.
+    event_count, word_count: Out; events that had been taken before the last cycle, since the last of the biases, which
+        does not count, and row words of the device that they reach.
     idle: Out; no event is in work, and no product on its way.
     stall_count: Out; cycles since then in which an event with words was offered and no row word was read.
     """
@@ -338,11 +338,17 @@ class EventEngine(wiring.Component):
             m.d.sync += out_valid.eq(0)
 
         # --- counters --------------------------------------------------------------------------------------
+        # They count what was a cycle before.
+        new_events, new_words, new_stalls, restarts = Signal(), Signal.like(counted), Signal(), Signal()
         m.d.sync += [
-            self.event_count.eq(self.event_count + (taken & some)),
-            self.word_count.eq(self.word_count + Mux(taken & some, counted, 0)),
-            self.stall_count.eq(self.stall_count + (self.events.valid & some & ~issues)),
+            new_events.eq(taken & some),
+            new_words.eq(Mux(taken & some, counted, 0)),
+            new_stalls.eq(self.events.valid & some & ~issues),
+            restarts.eq(taken & some & is_bias),
+            self.event_count.eq(self.event_count + new_events),
+            self.word_count.eq(self.word_count + new_words),
+            self.stall_count.eq(self.stall_count + new_stalls),
         ]
-        with m.If(taken & some & is_bias):
+        with m.If(restarts):
             m.d.sync += Cat(self.event_count, self.word_count, self.stall_count).eq(0)
         return m

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Array, Cat, Module, Signal
-from amaranth.hdl import Value
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -15,7 +14,6 @@ from golden.protocol import Section
 from hdl import clocks
 from hdl.layouts import row_values
 from hdl.multiply import times
-from hdl.pipeline import delay
 
 FETCH_LATENCY = 2
 """Cycles from the address of a fetch to its data: the memory and a register behind it."""
@@ -69,63 +67,106 @@ class RowMemory(wiring.Component):
     config: sizes and formats, ``lanes``.
     section: which values.
     writes_learn: its writes belong to what learns (:mod:`hdl.clocks`).
-    words: row words that are fetched at once (:meth:`hdl.options.CoreOptions.wide`), a power of two; one is written.
 
     Members
     -------
-    fetch: In(:func:`fetch_signature`) of the wide device.
-    part: In(range(words)), if there are several, with the address of a fetch: which of its words is ``word``.
-    word: Out; with the data of a fetch.
+    fetch: In(:func:`fetch_signature`).
     write: In(:func:`write_signature`).
-    shifts: In; the words that were fetched move on by a lane, the first lane to the end, so that ``word`` can be read
-        at one.
+    shifts: In; the word that was fetched moves on by a lane, the first lane to the end, so that it can be read at one.
     """
 
-    def __init__(self, config: DeviceConfig, section: Section, writes_learn: bool = False, words: int = 1) -> None:
-        self.config, self.section, self.writes_learn, self.words = config, section, writes_learn, words
-        self.wide = config.replace(lanes=config.lanes * words)
+    def __init__(self, config: DeviceConfig, section: Section, writes_learn: bool = False) -> None:
+        self.config, self.section, self.writes_learn = config, section, writes_learn
         super().__init__(
             {
-                "fetch": In(fetch_signature(self.wide, section)),
-                **({"part": In(range(words))} if words > 1 else {}),
-                "word": Out(row_values(config, section)),
+                "fetch": In(fetch_signature(config, section)),
                 "write": In(write_signature(config, section)),
                 "shifts": In(1),
             }
         )
 
-    def at(self, address: Value) -> list[Any]:
-        """Statements by which a fetch is that of the row word with an address of the device."""
-        if self.words == 1:
-            return [self.fetch.address.eq(address)]
-        return [Cat(self.part, self.fetch.address).eq(address)]
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        lanes, all_lanes = self.config.lanes, self.wide.lanes
-        part_bits = (self.words - 1).bit_length()
+        values = row_values(self.config, self.section)
         written = "sync"
         if self.writes_learn:
             written = clocks.domain(clocks.LEARN if self.section == Section.ACC else clocks.UPDATE, platform)
+        # Nobody looks at a word that is being written; without the attribute, synthesis would add logic that keeps it.
+        m.submodules.memory = memory = Memory(
+            shape=values, depth=len(row_addresses(self.config)), init=[], attrs={NO_COLLISION: 1}
+        )
+        reader, writer = memory.read_port(domain="comb"), memory.write_port(domain=written)
         # A reset in the cycle after a write does not undo it.
         held = [Signal.like(value, name=f"lane{i}", reset_less=True) for i, value in enumerate(self.write.data)]
-        held_address = Signal.like(self.write.address, reset_less=True)
-        m.d[written] += held_address.eq(self.write.address)
+        held_en, held_address = Signal(reset_less=True), Signal.like(self.write.address, reset_less=True)
+        m.d[written] += [held_en.eq(self.write.en), held_address.eq(self.write.address)]
         m.d[written] += [lane.eq(value) for lane, value in zip(held, self.write.data, strict=True)]
-        # A memory for each of the words that are fetched at once, so that one of them can be written.
+        m.d.comb += [
+            writer.en.eq(held_en),
+            writer.addr.eq(held_address),
+            *(writer.data[i].eq(lane) for i, lane in enumerate(held)),
+            reader.addr.eq(self.fetch.address),
+        ]
+        # The register of a block memory, then one behind it.
+        output, behind, fetched = Signal(values, reset_less=True), Signal(values, reset_less=True), Signal()
+        m.d.sync += fetched.eq(self.fetch.en)
+        m.d.comb += self.fetch.data.eq(behind)
+        with m.If(self.fetch.en):
+            m.d.sync += output.eq(reader.data)
+        with m.If(fetched):
+            m.d.sync += behind.eq(output)
+        with m.Elif(self.shifts):
+            m.d.sync += behind.eq(Cat(*(behind[(i + 1) % self.config.lanes] for i in range(self.config.lanes))))
+        return m
+
+
+class WideMemory(wiring.Component):
+    """The weights once more, several row words at an address: written word by word, fetched together.
+
+    Golden twin: ``weight`` and ``bias`` of :class:`golden.device.Device`. Whoever wants one word reads it in a
+    :class:`RowMemory` that is written along, so that nothing has to be chosen from among these.
+
+    As in a :class:`RowMemory`, all values are zero at first and stay over a reset, a write and a fetch may come in
+    every cycle, and a fetch sees the writes of :data:`WRITE_LATENCY` cycles before.
+
+    Parameters
+    ----------
+    config: sizes and formats, ``lanes`` of a row word that is written.
+    words: row words at an address, a power of two that divides those of a row.
+    writes_learn: as for :class:`RowMemory`.
+
+    Members
+    -------
+    fetch: In(:func:`fetch_signature`) of the device with row words so wide, ``wide``.
+    write: In(:func:`write_signature`).
+    """
+
+    def __init__(self, config: DeviceConfig, words: int, writes_learn: bool = False) -> None:
+        self.config, self.words, self.writes_learn = config, words, writes_learn
+        self.wide = config.replace(lanes=config.lanes * words)
+        super().__init__({"fetch": In(fetch_signature(self.wide)), "write": In(write_signature(config))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        written = clocks.domain(clocks.UPDATE, platform) if self.writes_learn else "sync"
+        held = [Signal.like(value, name=f"lane{i}", reset_less=True) for i, value in enumerate(self.write.data)]
+        held_address = Signal.like(self.write.address, reset_less=True)
+        m.d[written] += [
+            held_address.eq(self.write.address),
+            *(lane.eq(value) for lane, value in zip(held, self.write.data, strict=True)),
+        ]
+        part_bits = (self.words - 1).bit_length()
         read = []
         for part in range(self.words):
-            # Nobody looks at a word that is being written; without the attribute, synthesis would add logic that keeps
-            # it.
-            m.submodules[f"memory{part}" if part_bits else "memory"] = memory = Memory(
-                shape=row_values(self.config, self.section),
+            m.submodules[f"memory{part}"] = memory = Memory(
+                shape=row_values(self.config, Section.WEIGHT),
                 depth=len(row_addresses(self.wide)),
                 init=[],
                 attrs={NO_COLLISION: 1},
             )
             reader, writer = memory.read_port(domain="comb"), memory.write_port(domain=written)
             enters = Signal(name=f"enters{part}", reset_less=True)
-            m.d[written] += enters.eq(self.write.en & (self.write.address[:part_bits] == part if part_bits else 1))
+            m.d[written] += enters.eq(self.write.en & (self.write.address[:part_bits] == part))
             m.d.comb += [
                 writer.en.eq(enters),
                 writer.addr.eq(held_address[part_bits:]),
@@ -133,8 +174,7 @@ class RowMemory(wiring.Component):
                 reader.addr.eq(self.fetch.address),
             ]
             read.append(reader.data)
-        # The register of a block memory, then one behind it.
-        values, fetched = row_values(self.wide, self.section), Signal()
+        values, fetched = row_values(self.wide, Section.WEIGHT), Signal()
         output, behind = Signal(values, reset_less=True), Signal(values, reset_less=True)
         m.d.sync += fetched.eq(self.fetch.en)
         m.d.comb += self.fetch.data.eq(behind)
@@ -142,15 +182,4 @@ class RowMemory(wiring.Component):
             m.d.sync += output.eq(Cat(*read))
         with m.If(fetched):
             m.d.sync += behind.eq(output)
-        with m.Elif(self.shifts):
-            m.d.sync += behind.eq(Cat(*(behind[(i + 1) % all_lanes] for i in range(all_lanes))))
-        shown = [Cat(*(behind[i] for i in range(low, low + lanes))) for low in range(0, all_lanes, lanes)]
-        if not part_bits:
-            m.d.comb += self.word.eq(shown[0])
-            return m
-        parts = [self.part, *(Signal.like(self.part, name=f"part{i}") for i in range(FETCH_LATENCY))]
-        m.d.comb += self.word.eq(Array(shown)[parts[-1]])
-        for enable, moved in zip((self.fetch.en, fetched), delay(parts), strict=True):
-            with m.If(enable):
-                m.d.sync += moved
         return m

@@ -91,7 +91,10 @@ class Mover(wiring.Component):
         job = Signal(turn(self.learns))
         address = Signal(range(self.depth))
         source = Signal(range(config.neurons + lanes))
-        changed = Signal()
+        # Whether a move was made before the last beat, those of the last beat, and both.
+        changed_before, just_moved, changed = Signal(), Signal(lanes), Signal()
+        m.d.comb += changed.eq(changed_before | just_moved.any())
+        m.d.sync += [changed_before.eq(changed), just_moved.eq(0)]
         # The beat in work: moves that have not become events yet.
         base = Signal.like(source)
         pending = Signal(lanes)
@@ -136,7 +139,7 @@ class Mover(wiring.Component):
                 job.eq(self.passes.payload),
                 address.eq(0),
                 source.eq(0),
-                changed.eq(0),
+                changed_before.eq(0),
             ]
             if self.learns:
                 with m.If(self.passes.payload.action_only):
@@ -170,7 +173,7 @@ class Mover(wiring.Component):
                 base.eq(source),
                 source.eq(source + sum(beat.keep[lane] for lane in range(lanes))),
                 address.eq(address + 1),
-                changed.eq(changed | moves.any()),
+                just_moved.eq(moves),
                 closing.eq(address == final),
             ]
         m.d.comb += wants_scan.eq(closing & (job.scan != Scan.NONE) & (changed | job.always))

@@ -343,11 +343,16 @@ class CommandReader(wiring.Component):
 
                     accept(Mux(word.data >= config.actions, Status.VALUE, Status.OK), 0, to_observations)
                 with m.State("UPDATE"):
-                    value, bad = word.data.as_signed(), Signal()
+                    # By tables, because comparing takes carry chains.
+                    misfit, allowed = misfits(word.data, UPDATE_BITS), Signal()
                     for name, number in OPTIMISERS.items():
                         for place, (low, high) in enumerate(apply_limits(config, name).values()):
+                            table = sum(1 << (value % (1 << UPDATE_BITS)) for value in range(low, high + 1))
                             with m.If((job.flags == number) & (argument == place)):
-                                m.d.comb += bad.eq((value < low) | (value > high))
+                                m.d.comb += allowed.eq(
+                                    C(table, 1 << UPDATE_BITS).bit_select(word.data[:UPDATE_BITS], 1)
+                                )
+                    bad = misfit | ~allowed
                     with m.If(taken):
                         m.d.sync += job.update.eq(Cat(job.update.as_value()[UPDATE_BITS:], word.data[:UPDATE_BITS]))
                     wrong = Mux(bad, Status.VALUE, Status.OK)

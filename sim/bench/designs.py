@@ -10,7 +10,7 @@ from golden.config import REMOVABLE, DeviceConfig
 from golden.protocol import Section
 from hdl.engine import COUNTER_BITS, EventEngine
 from hdl.layouts import event, potential_beat, row_place, row_values
-from hdl.memory import FETCH_LATENCY, RowMemory, row_address, row_addresses
+from hdl.memory import FETCH_LATENCY, RowMemory, WideMemory, row_address, row_addresses
 from hdl.observation_spikes import ObservationSpikes
 from hdl.observations import ObservationQueue
 from hdl.pipeline import delay
@@ -79,7 +79,7 @@ def row_word(config: DeviceConfig, section: Section) -> data.StructLayout:
     return data.StructLayout({**dict(row_place(config).members), "values": row_values(config, section)})
 
 
-def write_words(m: Module, config: DeviceConfig, words: stream.Interface, memory: RowMemory) -> None:
+def write_words(m: Module, config: DeviceConfig, words: stream.Interface, memory: RowMemory | WideMemory) -> None:
     """Let a stream of :func:`row_word` write a memory, one in every cycle."""
     word = words.payload
     m.d.comb += words.ready.eq(1)
@@ -95,9 +95,9 @@ def fetch_words(m: Module, fetches: stream.Interface, fetched: stream.Interface,
     """Let a stream of addresses fetch from a memory; ``fetched`` is not asked whether it is ready."""
     valid = [fetches.valid, *(Signal(name=f"{memory.section.name}_fetched{i}") for i in range(FETCH_LATENCY))]
     m.d.sync += delay(valid)
-    m.d.comb += [fetches.ready.eq(1), fetched.valid.eq(valid[-1]), fetched.payload.eq(memory.word)]
+    m.d.comb += [fetches.ready.eq(1), fetched.valid.eq(valid[-1]), fetched.payload.eq(memory.fetch.data)]
     with m.If(fetches.valid):
-        m.d.comb += [memory.fetch.en.eq(1), *memory.at(fetches.payload)]
+        m.d.comb += [memory.fetch.en.eq(1), memory.fetch.address.eq(fetches.payload)]
 
 
 class EngineWithMemory(wiring.Component):
@@ -109,8 +109,9 @@ class EngineWithMemory(wiring.Component):
     """
 
     def __init__(self, config: DeviceConfig, *, scan_lanes: int, words: int = 1) -> None:
-        self.memory = RowMemory(config, Section.WEIGHT, words=words)
-        self.engine = EventEngine(self.memory.wide, scan_lanes=scan_lanes, words=words)
+        self.memory = RowMemory(config, Section.WEIGHT) if words == 1 else WideMemory(config, words)
+        wide = config.replace(lanes=config.lanes * words)
+        self.engine = EventEngine(wide, scan_lanes=scan_lanes, words=words)
         super().__init__(
             {
                 "load": In(stream.Signature(row_word(config, Section.WEIGHT))),
@@ -142,8 +143,8 @@ class EngineWithMemory(wiring.Component):
 class MemoryWithStreams(wiring.Component):
     """:class:`RowMemory` with streams that never wait: ``load``, ``fetches`` (addresses), ``fetched``; and ``data``."""
 
-    def __init__(self, config: DeviceConfig, section: Section, words: int = 1) -> None:
-        self.memory = RowMemory(config, section, words=words)
+    def __init__(self, config: DeviceConfig, section: Section) -> None:
+        self.memory = RowMemory(config, section)
         super().__init__(
             {
                 "load": In(stream.Signature(row_word(config, section))),
@@ -158,7 +159,7 @@ class MemoryWithStreams(wiring.Component):
         m.submodules.memory = memory = self.memory
         write_words(m, memory.config, self.load, memory)
         fetch_words(m, self.fetches, self.fetched, memory)
-        m.d.comb += self.data.eq(memory.word)
+        m.d.comb += self.data.eq(memory.fetch.data)
         return m
 
 

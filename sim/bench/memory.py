@@ -16,7 +16,7 @@ from sim.bench.streams import Bench, Flow, Gate, Sink, Source
 
 RUN = parameters()
 CONFIG, SECTION = RUN["config"], Section[RUN["section"]]
-COMPONENT = MemoryWithStreams(CONFIG, SECTION, RUN["words"])
+COMPONENT = MemoryWithStreams(CONFIG, SECTION)
 FORMAT = section_format(CONFIG, SECTION_NAMES[SECTION])
 PLACES = [(row, word) for row in range(CONFIG.sources + 1) for word in range(CONFIG.row_words)]
 
