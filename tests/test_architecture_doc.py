@@ -181,7 +181,7 @@ def stated_latencies(config: DeviceConfig, options: CoreOptions) -> dict[str, in
     """The latencies table for a build."""
     stated: dict[str, int] = {}
     for row in table("latencies"):
-        stated[row["term"]] = value(row["formula"], config, options, **stated)
+        stated[row["term"]] = value(row["formula"], options.wide(config), options, **stated)
     return stated
 
 
