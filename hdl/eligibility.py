@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
 from amaranth import C, Cat, Module, Mux, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import data, stream, wiring
@@ -192,31 +195,41 @@ class Eligibility(wiring.Component):
             ]
 
         # --- the row in work: one word per cycle ---------------------------------------------------------------
+        def is_one(words: Value) -> Value:
+            """Whether it is one word, or none."""
+            return (words & (words - 1)[: len(words)]) == 0
+
         is_dense = change_value != 0
         spans, moved = Signal(config.row_words), Signal(config.row_words)
+        # Whether each is one word at most; what has changed is known long before a row asks.
+        one_span, one_moved = Signal(), Signal()
         with m.Switch(kind):
             for number in (HIDDEN, ACTION, OBSERVATION, BIAS):
-                to_hidden, to_action = targets(config, number)
+                reached = [
+                    changed
+                    for changed, is_target in zip(
+                        (columns.changed_hidden, columns.changed_action), targets(config, number), strict=True
+                    )
+                    if is_target
+                ]
+                changes = functools.reduce(operator.or_, reached, C(0, config.row_words))
+                known_one = Signal(name=f"known_one{number}")
+                m.d.sync += known_one.eq(is_one(changes))
                 with m.Case(number):
                     m.d.comb += [
                         spans.eq(span_words(config, number)),
-                        moved.eq(
-                            (columns.changed_hidden if to_hidden else 0) | (columns.changed_action if to_action else 0)
-                        ),
+                        one_span.eq(span_words(config, number).bit_count() <= 1),
+                        moved.eq(changes),
+                        one_moved.eq(known_one),
                     ]
         todo, words = Signal(config.row_words), Signal(word_index(config))
         address = Signal.like(self.fetch.address)
         job_kind, job_group, job_dense = Signal.like(kind), Signal.like(group), Signal()
         job_values = [Signal(value_shape, name=f"job_value{i}") for i in range(3)]
         issues, closes, again = Signal(), Signal(), Signal()
-        lowest, wanted = todo & -todo, Mux(is_dense, spans, moved)
+        lowest = todo & -todo
         # Whether no word is left beside that in work; a register, because readiness goes far.
         final = Signal(init=1)
-
-        def is_one(words: Value) -> Value:
-            """Whether it is one word, or none."""
-            return (words & (words - 1)[: len(words)]) == 0
-
         # With one product per lane, a word of a row that has changed is issued twice.
         twice = job_dense if self.products == 1 else C(0)
         m.d.comb += [
@@ -236,8 +249,8 @@ class Eligibility(wiring.Component):
                 m.d.sync += self.word_count.eq(self.word_count + 1)
         with m.If(row_valid & row_ready):
             m.d.sync += [
-                todo.eq(wanted),
-                final.eq(is_one(wanted)),
+                todo.eq(Mux(is_dense, spans, moved)),
+                final.eq(Mux(is_dense, one_span, one_moved)),
                 address.eq(row_address(config, source, 0)),
                 job_kind.eq(kind),
                 job_group.eq(group),

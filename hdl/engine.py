@@ -20,6 +20,9 @@ from hdl.potentials import Potentials, opening_latency
 NEAR = 4
 """Places of beats that a scan chooses among in its first step."""
 
+LANES_PER_FACTOR = 20
+"""Lanes that the value of an event goes to from one register."""
+
 COUNTER_BITS = 32
 """Bits of every counter; they wrap."""
 
@@ -114,6 +117,23 @@ class EventEngine(wiring.Component):
             }
         )
 
+    def _factors(self, m: Module, value: Signal, stages: int) -> list[Signal]:
+        """The value ``stages`` cycles later, in as many registers as :data:`LANES_PER_FACTOR` asks for, or a few less.
+
+        Registers that hold the same are one to synthesis, unless they are different at first, before anybody looks.
+        """
+        copies = [value]
+        for stage in range(stages):
+            doubles = not self.config.spikes and self.config.lanes > LANES_PER_FACTOR * len(copies)
+            inits = [{}] * len(copies) + [{"init": -1}] * len(copies) * doubles
+            later = [
+                Signal(value.shape(), name=f"factor{stage}_{number}", reset_less=True, **init)
+                for number, init in enumerate(inits)
+            ]
+            m.d.sync += [copy.eq(copies[number % len(copies)]) for number, copy in enumerate(later)]
+            copies = later
+        return copies
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, lanes = self.config, self.config.lanes
@@ -190,16 +210,14 @@ class EventEngine(wiring.Component):
         stages = FETCH_LATENCY + 1
         valid = [Signal(name=f"valid{i}") for i in range(stages)]
         target = [Signal(index, name=f"target{i}") for i in range(stages)]
-        factor = [Signal(value.shape(), name=f"factor{i}") for i in range(stages - 1)]
+        factors = self._factors(m, value, stages - 1)
         replaces = [Signal(name=f"replaces{i}") for i in range(stages - 1)]
         m.d.sync += [
             valid[0].eq(issues),
             target[0].eq(word),
-            factor[0].eq(value),
             replaces[0].eq(sets),
             *delay(valid),
             *delay(target),
-            *delay(factor),
             *delay(replaces),
         ]
         m.d.comb += self.idle.eq(~(busy | Cat(*valid).any()))
@@ -207,7 +225,7 @@ class EventEngine(wiring.Component):
         m.submodules.multipliers = multipliers
         m.d.comb += [
             multipliers.weights.eq(self.fetch.data),
-            multipliers.value.eq(factor[-1]),
+            *(multipliers.values[lane].eq(factors[lane * len(factors) // lanes]) for lane in range(lanes)),
             multipliers.use.eq(valid[-2]),
         ]
         m.submodules.potentials = potentials = Potentials(

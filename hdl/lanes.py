@@ -46,7 +46,7 @@ class LaneMultipliers(wiring.Component):
 
     Members
     -------
-    weights: In, value: In, signed: the factors while nobody borrows; use: In: their products are wanted.
+    weights: In, values: In, signed, by lane: the factors while nobody borrows; use: In: their products are wanted.
     products: Out.
     share: In(:func:`share_signature`), if ``learns``.
     """
@@ -58,7 +58,7 @@ class LaneMultipliers(wiring.Component):
             {
                 "use": In(1),
                 "weights": In(row_values(config, Section.WEIGHT)),
-                "value": In(signed(event_bits(config))),
+                "values": In(signed(event_bits(config))).array(config.lanes),
                 "products": Out(signed(bits)).array(config.lanes),
                 **({"share": In(share_signature(config))} if learns else {}),
             }
@@ -71,13 +71,13 @@ class LaneMultipliers(wiring.Component):
         other_bits = max(bits, event_bits(config))
         use = self.use | self.share.use if self.learns else self.use
         for lane in range(config.lanes):
-            left, right = self.weights[lane], self.value
+            left, right = self.weights[lane], self.values[lane]
             if self.learns:
                 column, share = self.share.columns[lane], self.share
                 left, right = Signal(signed(bits), name=f"left{lane}"), Signal(signed(other_bits), name=f"right{lane}")
                 m.d.comb += [
                     left.eq(Mux(share.use, column, self.weights[lane])),
-                    right.eq(Mux(share.use, Mux(share.square, column, share.factors[lane]), self.value)),
+                    right.eq(Mux(share.use, Mux(share.square, column, share.factors[lane]), self.values[lane])),
                     share.products[lane].eq(self.products[lane]),
                 ]
             # Nobody looks at a product that was not asked for, so a reset need not reach it.
@@ -152,7 +152,7 @@ class LaneShifters(wiring.Component):
 
     Members
     -------
-    weights: In, value: In(:func:`shift_value`); use: In: their products are wanted.
+    weights: In, values: In(:func:`shift_value`), by lane; use: In: their products are wanted.
     products: Out.
     """
 
@@ -162,7 +162,7 @@ class LaneShifters(wiring.Component):
             {
                 "use": In(1),
                 "weights": In(row_values(config, Section.WEIGHT)),
-                "value": In(shift_value(config)),
+                "values": In(shift_value(config)).array(config.lanes),
                 "products": Out(signed(config.weight_bits + event_bits(config))).array(config.lanes),
             }
         )
@@ -170,9 +170,9 @@ class LaneShifters(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for lane in range(self.config.lanes):
-            weight = self.weights[lane]
+            weight, value = self.weights[lane], self.values[lane]
             factor = Signal(signed(self.config.weight_bits + 1), name=f"factor{lane}")
-            m.d.comb += factor.eq(Mux(self.value.negative, -weight, weight))
+            m.d.comb += factor.eq(Mux(value.negative, -weight, weight))
             with m.If(self.use):
-                m.d.sync += self.products[lane].eq(factor << self.value.exponent)
+                m.d.sync += self.products[lane].eq(factor << value.exponent)
         return m

@@ -89,7 +89,9 @@ class Mover(wiring.Component):
 
         running, closing, finished = Signal(), Signal(), Signal()
         job = Signal(turn(self.learns))
-        address = Signal(range(self.depth))
+        address, next_address = Signal(range(self.depth)), Signal(range(self.depth))
+        m.d.comb += next_address.eq(address)
+        m.d.sync += address.eq(next_address)
         source = Signal(range(config.neurons + lanes))
         # Whether a move was made before the last beat, those of the last beat, and both.
         changed_before, just_moved, changed = Signal(), Signal(lanes), Signal()
@@ -122,10 +124,14 @@ class Mover(wiring.Component):
             m.submodules.second = second = Memory(shape=self.peek_data.shape(), depth=self.depth, init=[])
             get, put = second.read_port(domain="comb"), second.write_port()
             peek_second = second.read_port(domain="comb")
+            # The same address from a register of its own, for it goes to many places; one that is different at first,
+            # before anybody looks, or synthesis would make one of the two.
+            second_address = Signal(len(address), init=(1 << len(address)) - 1)
+            m.d.sync += second_address.eq(next_address)
             m.d.comb += [
-                get.addr.eq(address),
+                get.addr.eq(second_address),
                 peek_second.addr.eq(self.peek_address),
-                put.addr.eq(address),
+                put.addr.eq(second_address),
                 put.data.eq(beat.activity),
                 put.en.eq(put_second),
                 self.peek_second.eq(peek_second.data),
@@ -137,13 +143,14 @@ class Mover(wiring.Component):
             m.d.sync += [
                 running.eq(1),
                 job.eq(self.passes.payload),
-                address.eq(0),
                 source.eq(0),
                 changed_before.eq(0),
             ]
+            m.d.comb += next_address.eq(0)
             if self.learns:
                 with m.If(self.passes.payload.action_only):
-                    m.d.sync += [address.eq(hidden_beats(config, lanes)), source.eq(config.hidden)]
+                    m.d.comb += next_address.eq(hidden_beats(config, lanes))
+                    m.d.sync += source.eq(config.hidden)
 
         moves = Signal(lanes)
         spans = config.spans.tolist()
@@ -167,12 +174,11 @@ class Mover(wiring.Component):
         with m.If(self.events.valid & self.events.ready):
             m.d.sync += pending.eq(pending & (pending - 1)[:lanes])
         with m.If(taken):
-            m.d.comb += [new.en.eq(~job.second), put_second.eq(job.second)]
+            m.d.comb += [new.en.eq(~job.second), put_second.eq(job.second), next_address.eq(address + 1)]
             m.d.sync += [
                 pending.eq(Mux(reaches & ~job.quiet, moves, 0)),
                 base.eq(source),
                 source.eq(source + sum(beat.keep[lane] for lane in range(lanes))),
-                address.eq(address + 1),
                 just_moved.eq(moves),
                 closing.eq(address == final),
             ]

@@ -52,7 +52,13 @@ CASES = {
     "ulx3s-85f-pendulum-learning": Case(
         "ulx3s-85f", "pendulum", (*LEARNS, "core.shared=false", "network.lanes=7", "core.softmax_lanes=2")
     ),
-    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=24", "core.softmax_lanes=2"), clock=45_000_000),
+    "ulx3s-85f-pendulum-learning-wide": Case(
+        "ulx3s-85f",
+        "pendulum",
+        (*LEARNS, "core.shared=false", "network.lanes=9", "core.words=8", "core.softmax_lanes=4"),
+        clock=64_000_000,
+    ),
+    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=42", "core.softmax_lanes=4"), clock=55_000_000),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
     "icebreaker-pendulum-learning": Case("icebreaker", "pendulum", LEARNS[:2]),
 }
