@@ -54,7 +54,8 @@ class Plan:
         """Which core, for people."""
         if self.options.compact:
             return "the compact core"
-        return f"{self.config.lanes} lanes, {self.options.softmax_lanes} softmax lanes"
+        words = f", {self.options.words} row words of them at once" if self.options.words > 1 else ""
+        return f"{self.config.lanes} lanes{words}, {self.options.softmax_lanes} softmax lanes"
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,16 @@ from sim.bench.run import run
 
 ONE_WORD = DeviceConfig(inputs=3, groups=1, group_size=2, actions=2, lanes=5, weight_bits=7, moment_bits=25)
 MANY_WORDS = DeviceConfig(inputs=2, groups=2, group_size=4, actions=3, lanes=4)
+FOUR_WORDS = MANY_WORDS.replace(lanes=3)
 
 
-def check(config: DeviceConfig, section: Section, rounds: int, transfers: int, seed: int) -> None:
+def check(config: DeviceConfig, section: Section, rounds: int, transfers: int, seed: int, words: int = 1) -> None:
     run(
-        MemoryWithStreams(config, section),
+        MemoryWithStreams(config, section, words),
         "sim.bench.memory",
         config=config,
         section=section.name,
+        words=words,
         rounds=rounds,
         transfers=transfers,
         seed=seed,
@@ -30,10 +32,12 @@ def check(config: DeviceConfig, section: Section, rounds: int, transfers: int, s
 
 
 @pytest.mark.parametrize(
-    ("config", "section"), [(ONE_WORD, Section.MOMENT), (MANY_WORDS, Section.WEIGHT)], ids=["one-word", "many-words"]
+    ("config", "section", "words"),
+    [(ONE_WORD, Section.MOMENT, 1), (MANY_WORDS, Section.WEIGHT, 1), (FOUR_WORDS, Section.WEIGHT, 2)],
+    ids=["one-word", "many-words", "two-at-once"],
 )
-def test_row_words_are_read_as_they_were_loaded(config: DeviceConfig, section: Section) -> None:
-    check(config, section, rounds=2, transfers=80, seed=1)
+def test_row_words_are_read_as_they_were_loaded(config: DeviceConfig, section: Section, words: int) -> None:
+    check(config, section, rounds=2, transfers=80, seed=1, words=words)
 
 
 @pytest.mark.slow

@@ -91,9 +91,11 @@ def write_words(m: Module, config: DeviceConfig, words: stream.Interface, memory
         ]
 
 
-def fetch_words(m: Module, fetches: stream.Interface, fetched: stream.Interface, memory: RowMemory) -> None:
+def fetch_words(
+    m: Module, fetches: stream.Interface, fetched: stream.Interface, memory: RowMemory | WideMemory
+) -> None:
     """Let a stream of addresses fetch from a memory; ``fetched`` is not asked whether it is ready."""
-    valid = [fetches.valid, *(Signal(name=f"{memory.section.name}_fetched{i}") for i in range(FETCH_LATENCY))]
+    valid = [fetches.valid, *(Signal(name=f"fetched{i}") for i in range(FETCH_LATENCY))]
     m.d.sync += delay(valid)
     m.d.comb += [fetches.ready.eq(1), fetched.valid.eq(valid[-1]), fetched.payload.eq(memory.fetch.data)]
     with m.If(fetches.valid):
@@ -141,16 +143,20 @@ class EngineWithMemory(wiring.Component):
 
 
 class MemoryWithStreams(wiring.Component):
-    """:class:`RowMemory` with streams that never wait: ``load``, ``fetches`` (addresses), ``fetched``; and ``data``."""
+    """:class:`RowMemory` with streams that never wait: ``load``, ``fetches`` (addresses), ``fetched``; and ``data``.
 
-    def __init__(self, config: DeviceConfig, section: Section) -> None:
-        self.memory = RowMemory(config, section)
+    With several ``words`` a :class:`WideMemory`.
+    """
+
+    def __init__(self, config: DeviceConfig, section: Section, words: int = 1) -> None:
+        self.memory = RowMemory(config, section) if words == 1 else WideMemory(config, words)
+        wide = config.replace(lanes=config.lanes * words)
         super().__init__(
             {
                 "load": In(stream.Signature(row_word(config, section))),
-                "fetches": In(stream.Signature(row_addresses(config))),
-                "fetched": Out(stream.Signature(row_values(config, section))),
-                "data": Out(row_values(config, section)),
+                "fetches": In(stream.Signature(row_addresses(wide))),
+                "fetched": Out(stream.Signature(row_values(wide, section))),
+                "data": Out(row_values(wide, section)),
             }
         )
 

@@ -15,12 +15,19 @@ from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow, Gate, Sink, Source
 
 RUN = parameters()
-CONFIG, SECTION = RUN["config"], Section[RUN["section"]]
-COMPONENT = MemoryWithStreams(CONFIG, SECTION)
+CONFIG, SECTION, WORDS = RUN["config"], Section[RUN["section"]], RUN["words"]
+COMPONENT = MemoryWithStreams(CONFIG, SECTION, WORDS)
 FORMAT = section_format(CONFIG, SECTION_NAMES[SECTION])
 PLACES = [(row, word) for row in range(CONFIG.sources + 1) for word in range(CONFIG.row_words)]
 
 Place = tuple[int, int]
+
+
+def together(place: Place) -> list[Place]:
+    """The places that are fetched with one."""
+    row, word = place
+    first = word - word % WORDS
+    return [(row, first + i) for i in range(WORDS)]
 
 
 class Model:
@@ -46,8 +53,8 @@ class Model:
         """Queue a fetch and its data."""
         address = row_address(CONFIG, *place)
         assert address in row_addresses(CONFIG)
-        self.fetches.send(address)
-        self.fetched.expect(self.stored[place])
+        self.fetches.send(address // WORDS)
+        self.fetched.expect([value for one in together(place) for value in self.stored[one]])
 
     async def fill(self) -> None:
         """Reset and load every row word."""
@@ -64,6 +71,7 @@ async def all_values_are_zero_at_first(dut: Any) -> None:
     await model.bench.reset()
     for place in PLACES:
         model.stored[place] = [0] * CONFIG.lanes
+    for place in PLACES:
         model.fetch(place)
     await model.bench.finish()
 
@@ -91,8 +99,8 @@ async def any_flow(dut: Any) -> None:
         await model.fill()
         rng = model.bench.rng
         for _ in range(RUN["rounds"]):
-            changing = set(rng.sample(PLACES, len(PLACES) // 2))
-            still = [place for place in PLACES if place not in changing]
+            changing = set(rng.sample(PLACES, len(PLACES) // (2 * WORDS)))
+            still = [place for place in PLACES if changing.isdisjoint(together(place))]
             for _ in range(RUN["transfers"]):
                 model.fetch(rng.choice(still))
             for place in changing:
