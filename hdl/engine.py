@@ -125,7 +125,7 @@ class EventEngine(wiring.Component):
         copies = [value]
         for stage in range(stages):
             doubles = not self.config.spikes and self.config.lanes > LANES_PER_FACTOR * len(copies)
-            inits = [{}] * len(copies) + [{"init": -1}] * len(copies) * doubles
+            inits: list[dict[str, int]] = [{}] * len(copies) + [{"init": -1}] * len(copies) * doubles
             later = [
                 Signal(value.shape(), name=f"factor{stage}_{number}", reset_less=True, **init)
                 for number, init in enumerate(inits)

@@ -14,7 +14,7 @@ from hdl.compact.instructions import WORD_BITS
 from hdl.compact.places import TABLE_BITS, Places
 from hdl.compact.store import BANK_WORDS, HALVES
 from hdl.engine import scan_beats
-from hdl.layouts import all_beats, column_bits, factor_bits, row_values, total_bits
+from hdl.layouts import all_beats, column_bits, event_bits, factor_bits, row_values, total_bits
 from hdl.memory import row_addresses
 from hdl.observations import observation
 from hdl.options import MULTIPLICATIONS_PER_ROW, CoreOptions
@@ -41,7 +41,7 @@ def blocks(shapes: dict[int, int], words: int, bits: int) -> int:
 
 @dataclass(frozen=True)
 class Terms:
-    """Tables or flip-flops: a sum over the parts.
+    """Cells of an iCE40: a sum over the parts.
 
     Parameters
     ----------
@@ -82,26 +82,33 @@ class Terms:
         return round(count)
 
 
-ECP5_TABLES = Terms(
-    fixed=5350,
-    lane_bits=4.62,
-    scan_bits=1.22,
-    softmax=500,
-    learning=4270,
-    learning_lanes=404,
-    descent_lanes=246,
-    moment_lanes=608,
-)
-ECP5_REGISTERS = Terms(
-    fixed=2540,
-    lane_bits=3.0,
-    scan_bits=0,
-    softmax=200,
-    learning=300,
-    learning_lanes=358,
-    descent_lanes=91,
-    moment_lanes=119,
-)
+ECP5_TABLES = {
+    "fixed": 4160.0,
+    "softmax": 1222.0,
+    "scan": 0.514,
+    "sums": 0.981,
+    "small": 2.48,
+    "depth": 2.12,
+    "read": 1.0,
+    "learning": 3389.0,
+    "learning_lanes": 322.0,
+    "descent_lanes": 246.0,
+    "moment_lanes": 608.0,
+}
+ECP5_REGISTERS = {
+    "fixed": 1828.0,
+    "softmax": 501.0,
+    "lanes": 1.218,
+    "potentials": 1.0,
+    "learning": 1054.0,
+    "learning_lanes": 230.0,
+    "descent_lanes": 91.0,
+    "moment_lanes": 119.0,
+}
+"""Tables and flip-flops of an ECP5 per unit of :func:`_amounts`, fitted to twelve builds."""
+
+SMALL_WORDS, SMALL_BITS = 16, 4
+"""A memory of tables of an ECP5."""
 
 ECP5_LINK_BLOCKS, ICE40_LINK_BLOCKS = 2, 8
 """Block memories of the link's buffers."""
@@ -121,9 +128,6 @@ COMPACT_LOGIC = {ECP5.name: (2965, 867), ICE40.name: (2650, 2650)}
 
 COMPACT_MULTIPLIERS = 5
 """Four of the product, one of the rows."""
-
-DEPTH_TABLES = 2.47
-"""Tables per bit of a memory and block that lies behind the first: which of them is read, and which one written."""
 
 TREE_SHARE = 2 / 3
 """Tables per bit of the tree behind a read port."""
@@ -170,27 +174,70 @@ def _multipliers(width: int, config: DeviceConfig, options: CoreOptions) -> int:
 
 
 def _row_memories(config: DeviceConfig, options: CoreOptions) -> list[tuple[int, int]]:
-    """Rows and bits of the memories of row words; inference may take several words of the weights at once."""
-    wide = options.wide(config)
-    weights = (len(row_addresses(wide)), row_values(config, Section.WEIGHT).size)
+    """Rows and bits of the memories of row words; those of which several are taken at once lie there once more."""
     rows = len(row_addresses(config))
-    others = [(rows, row_values(config, section).size) for section in options.abilities.sections[1:]]
-    return [weights] * options.words + others
+    memories = [(rows, row_values(config, section).size) for section in options.abilities.sections]
+    if options.words > 1:
+        wide = len(row_addresses(options.wide(config)))
+        memories += [(wide, row_values(config, Section.WEIGHT).size)] * options.words
+    return memories
+
+
+def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
+    """What there is of each part of a build on an ECP5.
+
+    ``fixed``: link, command reader, random generator, courses; ``softmax``: its lanes; ``scan``: bits of potentials at
+    the places that its lanes choose among; ``sums``: bits of potentials that products enter at once; ``small``:
+    memories of tables; ``depth``: bits of rows, per block memory that lies behind the first; ``read``: bits that are
+    read back lane by lane; ``lanes``: bits of registers behind the weights, and of the product, at each lane of
+    inference; ``potentials``: those that lie in registers; ``learning``: whether it does; and its lanes, those of an
+    optimiser that needs the mean gradient, and those of one with second moments.
+    """
+    wide, softmax, bits = options.wide(config), options.softmax_lanes, config.potential_bits
+    beats, learns = scan_beats(wide, softmax), options.learns
+    in_registers = wide.row_words <= MOST_REGISTER_WORDS
+    # Read by what enters, and by a scan in one word or two.
+    ports = 2 + any(beat.offset + beat.size > wide.lanes for beat in beats)
+    banks = 2 << (max(wide.row_words, 2) - 1).bit_length()
+    small = 0 if in_registers else ports * wide.lanes * _small(banks, bits)
+    small += (5 if learns else 2) * _small(all_beats(config, softmax), softmax * config.activity.bits)
+    if learns and config.row_words > MOST_REGISTER_WORDS:
+        small += 2 * config.lanes * _small(config.row_words, column_bits(config))
+    lane = 2 * config.weight_bits + config.weight_bits + event_bits(config) + (0 if in_registers else bits)
+    return {
+        "fixed": 1,
+        "softmax": softmax,
+        "scan": softmax * bits * len({beat.offset for beat in beats}),
+        "sums": wide.lanes * bits,
+        "small": small,
+        "depth": sum(width * (math.ceil(rows / ROW_BLOCK) - 1) for rows, width in _row_memories(config, options)),
+        "read": row_values(config, Section.WEIGHT).size,
+        "lanes": wide.lanes * lane,
+        "potentials": 2 * bits * wide.lanes * wide.row_words if in_registers else 0,
+        "learning": learns,
+        "learning_lanes": config.lanes * learns,
+        "descent_lanes": config.lanes * options.abilities.has_descent,
+        "moment_lanes": config.lanes * options.abilities.has_moments,
+    }
+
+
+def _small(words: int, bits: int) -> int:
+    """Memories of tables for one with a read port."""
+    return math.ceil(words / SMALL_WORDS) * math.ceil(bits / SMALL_BITS)
 
 
 def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
-    wide, memories = options.wide(config), _row_memories(config, options)
-    # Rows of thousands of inputs are many blocks deep.
-    behind = sum(bits * (math.ceil(rows / ROW_BLOCK) - 1) for rows, bits in memories)
-    memories.append((config.inputs, observation(config).size))
+    memories = [*_row_memories(config, options), (config.inputs, observation(config).size)]
     block_rams = sum(blocks(ECP5_BLOCKS, words, bits) for words, bits in memories if words * bits > MOST_IN_TABLES)
     # Two read ports of the table of exponents share a block.
     block_rams += math.ceil(options.softmax_lanes / 2) * blocks({1024: 18}, 1 << config.exp_index_bits, EXP_FRAC + 1)
-    # Potentials of short rows lie in registers, two for each (hdl/potentials.py).
-    potentials = 2 * config.potential_bits * wide.lanes * wide.row_words if wide.row_words <= MOST_REGISTER_WORDS else 0
+    amounts = _amounts(config, options)
+    luts, registers = (
+        round(sum(each * amounts[part] for part, each in terms.items())) for terms in (ECP5_TABLES, ECP5_REGISTERS)
+    )
     return Resources(
-        luts=ECP5_TABLES.total(config, options) + round(DEPTH_TABLES * behind),
-        registers=ECP5_REGISTERS.total(config, options) + potentials,
+        luts=luts,
+        registers=registers,
         multipliers=_multipliers(18, config, options),
         block_rams=block_rams + ECP5_LINK_BLOCKS,
     )
