@@ -102,10 +102,12 @@ ECP5_REGISTERS = {
     "potentials": 1.0,
     "learning": 1054.0,
     "learning_lanes": 230.0,
-    "descent_lanes": 91.0,
-    "moment_lanes": 119.0,
+    "second_lanes": 72.0,
+    "descent_lanes": 150.0,
+    "moment_lanes": 283.0,
 }
-"""Tables and flip-flops of an ECP5 per unit of :func:`_amounts`, fitted to twelve builds."""
+"""Tables and flip-flops of an ECP5 per unit of :func:`_amounts`: fitted to twelve builds, the last three of the
+flip-flops to two more."""
 
 SMALL_WORDS, SMALL_BITS = 16, 4
 """A memory of tables of an ECP5."""
@@ -190,8 +192,8 @@ def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
     the places that its lanes choose among; ``sums``: bits of potentials that products enter at once; ``small``:
     memories of tables; ``depth``: bits of rows, per block memory that lies behind the first; ``read``: bits that are
     read back lane by lane; ``lanes``: bits of registers behind the weights, and of the product, at each lane of
-    inference; ``potentials``: those that lie in registers; ``learning``: whether it does; and its lanes, those of an
-    optimiser that needs the mean gradient, and those of one with second moments.
+    inference; ``potentials``: those that lie in registers; ``learning``: whether it does; and its lanes, those with
+    a second product, those of an optimiser that needs the mean gradient, and those of one with second moments.
     """
     wide, softmax, bits = options.wide(config), options.softmax_lanes, config.potential_bits
     beats, learns = scan_beats(wide, softmax), options.learns
@@ -216,6 +218,7 @@ def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
         "potentials": 2 * bits * wide.lanes * wide.row_words if in_registers else 0,
         "learning": learns,
         "learning_lanes": config.lanes * learns,
+        "second_lanes": config.lanes * (learns and options.products == 2),
         "descent_lanes": config.lanes * options.abilities.has_descent,
         "moment_lanes": config.lanes * options.abilities.has_moments,
     }
