@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -53,6 +53,14 @@ def write_signature(config: DeviceConfig, section: Section = Section.WEIGHT) -> 
     )
 
 
+def _memory(values: data.ArrayLayout, addresses: range) -> Memory:
+    """A memory of zeros at first.
+
+    Nobody looks at a word that is being written; without the attribute, synthesis would add logic that keeps it.
+    """
+    return Memory(shape=values, depth=len(addresses), init=[], attrs={NO_COLLISION: 1})
+
+
 class RowMemory(wiring.Component):
     """One value for every synapse (rows 0 to P - 1) and bias (row P), ``config.lanes`` to a word.
 
@@ -91,10 +99,7 @@ class RowMemory(wiring.Component):
         written = "sync"
         if self.writes_learn:
             written = clocks.domain(clocks.LEARN if self.section == Section.ACC else clocks.UPDATE, platform)
-        # Nobody looks at a word that is being written; without the attribute, synthesis would add logic that keeps it.
-        m.submodules.memory = memory = Memory(
-            shape=values, depth=len(row_addresses(self.config)), init=[], attrs={NO_COLLISION: 1}
-        )
+        m.submodules.memory = memory = _memory(values, row_addresses(self.config))
         reader, writer = memory.read_port(domain="comb"), memory.write_port(domain=written)
         # A reset in the cycle after a write does not undo it.
         held = [Signal.like(value, name=f"lane{i}", reset_less=True) for i, value in enumerate(self.write.data)]
@@ -158,12 +163,8 @@ class WideMemory(wiring.Component):
         part_bits = (self.words - 1).bit_length()
         read = []
         for part in range(self.words):
-            m.submodules[f"memory{part}"] = memory = Memory(
-                shape=row_values(self.config, Section.WEIGHT),
-                depth=len(row_addresses(self.wide)),
-                init=[],
-                attrs={NO_COLLISION: 1},
-            )
+            shape = row_values(self.config, Section.WEIGHT)
+            m.submodules[f"memory{part}"] = memory = _memory(shape, row_addresses(self.wide))
             reader, writer = memory.read_port(domain="comb"), memory.write_port(domain=written)
             enters = Signal(name=f"enters{part}", reset_less=True)
             m.d[written] += enters.eq(self.write.en & (self.write.address[:part_bits] == part))

@@ -99,7 +99,8 @@ def sample_cycles(traffic: Traffic, config: DeviceConfig, options: CoreOptions, 
         return float(np.mean(learned.cycles))
     wide = options.wide(config)
     # Row words of the phases are those that inference takes; what is learned goes through the device's own.
-    phase, rows_learned = (_learned(traffic, one, modulator, rule) for one in (wide, config))
+    phase = _learned(traffic, wide, modulator, rule)
+    rows_learned = phase if wide is config else _learned(traffic, config, modulator, rule)
     known, lanes = latencies(config, options), options.softmax_lanes
     passes = phase.iterations + (rule == "conditional")
     phases = known.start + wide.row_words + phase.row_words + passes * (known.turn + known.spread / 2)
