@@ -17,6 +17,7 @@ from golden.errors import SvpgError
 from hdl.boards.catalogue import BOARDS, ECP5, ICE40, NAME, Board, Resources, excesses, get_board
 from hdl.boards.clock import ecp5_divisors, ice40_divisors
 from hdl.boards.design import BoardDesign
+from hdl.boards.flow import PATIENCE, is_in_vain
 from hdl.boards.fold import FOLD, FOLD_COMMANDS, FOLD_FILE
 from hdl.boards.xilinx import DEVICES, Estimate, count
 from hdl.options import CoreOptions
@@ -204,3 +205,25 @@ def test_an_export_tells_what_other_devices_would_need(tmp_path: Path, capsys: p
     assert [line[:20].strip() for line in table] == ["", "this core", *DEVICES]
     luts, registers, dsps, _ = (float(figure.replace(",", "")) for figure in table[1][20:].split())
     assert luts > 500 and registers > 500 and dsps >= 2
+
+
+def rounds(*counts: tuple[int, int]) -> str:
+    """What nextpnr logs of rounds of routing, from wires that are wanted twice and routes that are late."""
+    return "".join(
+        f"Info:     iter={number} wires=163359 overused={twice} overuse={twice} tmgfail={late} archfail=NA\n"
+        for number, (twice, late) in enumerate(counts, 1)
+    )
+
+
+def test_routing_for_a_clock_that_no_route_meets_is_noticed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert not is_in_vain(log)
+    beginning = [(9000, 0), (400, 30), (20, 90)]
+    for counts, expected in (
+        (beginning + [(0, 150)] * (PATIENCE - 1), False),
+        (beginning + [(0, 150), (2, 180)] * PATIENCE, True),
+        (beginning + [(0, 150)] * PATIENCE + [(0, 0)], False),
+        (beginning + [(80, 150)] * (2 * PATIENCE), False),
+    ):
+        log.write_text(rounds(*counts))
+        assert is_in_vain(log) == expected

