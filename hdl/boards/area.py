@@ -86,7 +86,7 @@ ECP5_TABLES = {
     "fixed": 4160.0,
     "softmax": 1222.0,
     "scan": 0.514,
-    "sums": 0.981,
+    "sums": 0.85,
     "small": 2.48,
     "depth": 2.12,
     "read": 1.0,

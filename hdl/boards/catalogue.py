@@ -139,6 +139,8 @@ class Board:
     leds: resource name and number of the lights ``alive``, ``busy`` and ``error``.
     outputs: pins that are held at 1.
     programmer: the name under which openFPGALoader knows it.
+    recipe: how Yosys makes cells of builds that do not learn, where not as for the family.
+    routing: options of nextpnr, where not those of the family.
     """
 
     name: str
@@ -153,6 +155,8 @@ class Board:
     leds: Mapping[str, tuple[str, int]]
     programmer: str
     outputs: tuple[tuple[str, int], ...] = ()
+    recipe: Recipe | None = None
+    routing: str = ""
 
 
 def _icebreaker() -> ICEBreakerPlatform:
@@ -190,6 +194,9 @@ BOARDS = {
             platform=ULX3S_25F_Platform,
             resources=Resources(luts=24_288, registers=24_288, multipliers=28, block_rams=56),
             clock=75_000_000,
+            # What fits here is never so wide that routing finds no way, and faster so (docs/results/boards.md).
+            recipe=Recipe(commands=FOLD_COMMANDS),
+            routing="--router router2 --tmg-ripup",
             **ULX3S,
         ),
         Board(

@@ -36,7 +36,7 @@ POLL_SECONDS = 0.2
 RIP_UP = "--tmg-ripup"
 """Lets nextpnr's router take up wires again that are late; it has no end where the clock cannot be met."""
 
-PATIENCE = 60
+PATIENCE = 200
 """Rounds of routing with hardly a wire wanted twice but some that are late, after which it is done without."""
 
 ROUND = re.compile(rb"iter=\d+ wires=\d+ overused=(\d+) overuse=\d+ tmgfail=(\d+)")
@@ -109,13 +109,13 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     SvpgError: a tool is missing or fails otherwise.
     """
     platform = board.platform()
-    recipe = board.family.learning_recipe if design.learns else board.family.recipe
+    recipe = board.family.learning_recipe if design.learns else board.recipe or board.family.recipe
     plan = platform.prepare(
         design,
         NAME,
         synth_opts=recipe.options,
         script_after_synth="\n".join(recipe.commands),
-        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {board.family.routing}",
+        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {board.routing or board.family.routing}",
         verbose=False,
     )
     plan.extract(folder)

@@ -56,7 +56,7 @@ CASES = {
         "ulx3s-85f",
         "pendulum",
         (*LEARNS, "core.shared=false", "network.lanes=9", "core.words=8", "core.softmax_lanes=4"),
-        clock=60_000_000,
+        clock=50_000_000,
     ),
     "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=42", "core.softmax_lanes=4"), clock=53_125_000),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
