@@ -16,9 +16,12 @@ ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[dict[int, Callable[..., Any] | int | None]]:
-    """What the test runner has set, and will have again."""
+    """What a program begins with; what the test runner has set, which ``nohup`` may have changed, comes back."""
     before = {number: signal.getsignal(number) for number in ENDS}
-    yield before
+    usual = {number: signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL for number in ENDS}
+    for number, handler in usual.items():
+        signal.signal(number, handler)
+    yield usual
     for number, handler in before.items():
         signal.signal(number, handler)
 

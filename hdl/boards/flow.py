@@ -36,10 +36,17 @@ POLL_SECONDS = 0.2
 RIP_UP = "--tmg-ripup"
 """Lets nextpnr's router take up wires again that are late; it has no end where the clock cannot be met."""
 
+HOPE = 0.85
+"""Share of the clock that a placement must promise for that to be of use."""
+
 PATIENCE = 200
-"""Rounds of routing with hardly a wire wanted twice but some that are late, after which it is done without."""
+"""Rounds of routing with something late and no fewer wires wanted twice, after which it is done without."""
 
 ROUND = re.compile(rb"iter=\d+ wires=\d+ overused=(\d+) overuse=\d+ tmgfail=(\d+)")
+PROMISE = re.compile(rb"Max frequency for clock .*: ([0-9.]+) MHz \((?:PASS|FAIL) at ([0-9.]+) MHz\)")
+
+LOOK_SECONDS = 5.0
+"""Between looks into the log of nextpnr."""
 
 Progress = Callable[[str], object]
 """Told the stage that begins."""
@@ -159,6 +166,7 @@ def _run(folder: Path, variables: dict[str, str], progress: Progress) -> int | N
     """Run the script of a folder. Returns how it ended, or nothing where routing for the clock came to no end."""
     for file in STAGES.values():
         (folder / file).unlink(missing_ok=True)
+    script = folder / f"build_{NAME}.sh"
     with open(folder / "tools.log", "ab") as log:
         tools = subprocess.Popen(
             ["sh", f"build_{NAME}.sh"],
@@ -170,37 +178,45 @@ def _run(folder: Path, variables: dict[str, str], progress: Progress) -> int | N
             start_new_session=True,
         )
         try:
-            return _follow(tools, folder, progress)
+            return _follow(tools, folder, progress, RIP_UP in script.read_text())
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(tools.pid, signal.SIGKILL)
             tools.wait()
 
 
-def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress) -> int | None:
-    """Wait for the tools and tell their stages. Returns as :func:`_run`."""
+def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress, rips_up: bool) -> int | None:
+    """Wait for the tools and tell their stages. Returns as :func:`_run`.
+
+    Parameters
+    ----------
+    rips_up: the router takes up late wires.
+    """
     progress("synthesis")
-    left = dict(STAGES)
+    left, look, log = dict(STAGES), 0.0, folder / STAGES["place and route"]
     while tools.poll() is None:
         for stage, file in list(left.items()):
             if (folder / file).exists():
                 progress(stage)
                 del left[stage]
-        if is_in_vain(folder / STAGES["place and route"]):
-            progress("the clock cannot be met by other routes; place and route without trying")
-            return None
+        if rips_up and time.monotonic() >= look and log.is_file():
+            look = time.monotonic() + LOOK_SECONDS
+            if is_in_vain(log.read_bytes()):
+                progress("other routes will not meet the clock; place and route without looking for them")
+                return None
         time.sleep(POLL_SECONDS)
     return tools.returncode
 
 
-def is_in_vain(log: Path) -> bool:
-    """Whether the last :data:`PATIENCE` rounds in a log of nextpnr changed routes for the clock's sake alone."""
-    if not log.is_file():
-        return False
-    with open(log, "rb") as stream:
-        stream.seek(max(0, log.stat().st_size - PATIENCE * 200))
-        rounds = ROUND.findall(stream.read())[-PATIENCE:]
-    return len(rounds) == PATIENCE and all(int(twice) <= 3 and int(late) > 0 for twice, late in rounds)
+def is_in_vain(log: bytes) -> bool:
+    """Whether a log of nextpnr tells that taking up late wires will not meet the clock."""
+    first = ROUND.search(log)
+    placed = PROMISE.findall(log, 0, first.start() if first else len(log))
+    if any(float(promised) < HOPE * float(wanted) for promised, wanted in placed):
+        return True
+    rounds = [(int(twice), int(late)) for twice, late in ROUND.findall(log)]
+    before, last = rounds[:-PATIENCE], rounds[-PATIENCE:]
+    return bool(before) and all(late for _, late in last) and min(last)[0] >= min(before)[0]
 
 
 def _used(board: Board, log: str) -> Resources | None:
