@@ -118,11 +118,7 @@ class Core(wiring.Component):
             # What several words are fetched from is a memory of its own.
             m.submodules.wide = wide = WideMemory(config, self.options.words, learns)
             connect(m, decision.fetch, wide.fetch)
-            m.d.comb += [
-                wide.write.en.eq(weights.write.en),
-                wide.write.address.eq(weights.write.address),
-                *(lane.eq(value) for lane, value in zip(wide.write.data, weights.write.data, strict=True)),
-            ]
+            m.d.comb += attach(weights.write, wide.write)
         else:
             m.d.comb += decision.fetch.data.eq(weights.fetch.data)
             with m.If(deciding):
@@ -315,6 +311,6 @@ class Core(wiring.Component):
 def attach(port: wiring.PureInterface, memory: wiring.PureInterface) -> list[Any]:
     """Statements by which a memory follows a port that fetches or writes."""
     driven = [(memory.en, port.en), (memory.address, port.address)]
-    if port.signature.members["data"].flow == Out:
+    if memory.signature.members["data"].flow == In:
         driven += zip(memory.data, port.data, strict=True)
     return [target.eq(value) for target, value in driven]

@@ -16,8 +16,8 @@ from hdl.options import MOST_SOFTMAX_LANES, CoreOptions
 from sim.traffic import Traffic, decision_cycles, sample_cycles
 
 MOST_LANES = 7
-"""More lanes to a row word route slowly, to a slower clock, or not at all (docs/results/boards.md); ``network.lanes``
-asks for them."""
+"""More lanes to a row word decide faster at a slower clock than the board's, or are not routed
+(docs/results/boards.md); ``network.lanes`` asks for them."""
 
 CHOOSING = 4
 """Decisions by which candidates are compared."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from golden.config import DRAW_BITS, EXP_FRAC, DeviceConfig
 from golden.protocol import Section
@@ -39,49 +39,6 @@ def blocks(shapes: dict[int, int], words: int, bits: int) -> int:
     return min(math.ceil(words / depth) * math.ceil(bits / width) for depth, width in shapes.items())
 
 
-@dataclass(frozen=True)
-class Terms:
-    """Cells of an iCE40: a sum over the parts.
-
-    Parameters
-    ----------
-    fixed: whatever the sizes: link, command reader, random generator, courses.
-    lane_bits: per lane and bit of a potential: bringing row words into the potentials, and where they lie.
-    scan_bits: per softmax lane, place of a beat and bit of a potential: finding a beat.
-    softmax: per softmax lane.
-    learning: of a build that learns, whatever its lanes.
-    learning_lanes: per lane of a build that learns.
-    descent_lanes: per lane of a build with an optimiser that needs the mean gradient, not its sign alone.
-    moment_lanes: per lane of a build with second moments.
-    """
-
-    fixed: float
-    lane_bits: float
-    scan_bits: float
-    softmax: float
-    learning: float
-    learning_lanes: float
-    descent_lanes: float
-    moment_lanes: float
-
-    def total(self, config: DeviceConfig, options: CoreOptions) -> int:
-        """For a build."""
-        lanes, softmax, bits = config.lanes, options.softmax_lanes, config.potential_bits
-        wide = options.wide(config)
-        places = len({beat.offset for beat in scan_beats(wide, softmax)})
-        count = (
-            self.fixed
-            + self.lane_bits * wide.lanes * bits
-            + self.scan_bits * softmax * places * bits
-            + self.softmax * softmax
-        )
-        if options.learns:
-            count += self.learning + self.learning_lanes * lanes
-            count += self.descent_lanes * lanes * options.abilities.has_descent
-            count += self.moment_lanes * lanes * options.abilities.has_moments
-        return round(count)
-
-
 ECP5_TABLES = {
     "fixed": 4160.0,
     "softmax": 1222.0,
@@ -115,16 +72,18 @@ SMALL_WORDS, SMALL_BITS = 16, 4
 ECP5_LINK_BLOCKS, ICE40_LINK_BLOCKS = 2, 8
 """Block memories of the link's buffers."""
 
-ICE40_LOGIC = Terms(
-    fixed=3500,
-    lane_bits=4.0,
-    scan_bits=1.0,
-    softmax=500,
-    learning=2000,
-    learning_lanes=354,
-    descent_lanes=246,
-    moment_lanes=400,
-)
+ICE40_LOGIC = {
+    "fixed": 3500.0,
+    "sums": 4.0,
+    "scan": 1.0,
+    "softmax": 500.0,
+    "learning": 2000.0,
+    "learning_lanes": 354.0,
+    "descent_lanes": 246.0,
+    "moment_lanes": 400.0,
+}
+"""Cells of an iCE40, its memories left out."""
+
 COMPACT_LOGIC = {ECP5.name: (2965, 867), ICE40.name: (2650, 2650)}
 """Tables and flip-flops of a compact core with link and UART, which hardly depend on the device it is."""
 
@@ -186,7 +145,7 @@ def _row_memories(config: DeviceConfig, options: CoreOptions) -> list[tuple[int,
 
 
 def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
-    """What there is of each part of a build on an ECP5.
+    """What there is of each part of a build.
 
     ``fixed``: link, command reader, random generator, courses; ``softmax``: its lanes; ``scan``: bits of potentials at
     the places that its lanes choose among; ``sums``: bits of potentials that products enter at once; ``small``:
@@ -200,12 +159,11 @@ def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
     in_registers = wide.row_words <= MOST_REGISTER_WORDS
     # Read by what enters, and by a scan in one word or two.
     ports = 2 + any(beat.offset + beat.size > wide.lanes for beat in beats)
-    banks = 2 << (max(wide.row_words, 2) - 1).bit_length()
-    small = 0 if in_registers else ports * wide.lanes * _small(banks, bits)
+    small = 0 if in_registers else ports * wide.lanes * _small(_banked_words(wide), bits)
     small += (5 if learns else 2) * _small(all_beats(config, softmax), softmax * config.activity.bits)
     if learns and config.row_words > MOST_REGISTER_WORDS:
         small += 2 * config.lanes * _small(config.row_words, column_bits(config))
-    lane = 2 * config.weight_bits + config.weight_bits + event_bits(config) + (0 if in_registers else bits)
+    lane = 2 * config.weight_bits + (config.weight_bits + event_bits(config)) + (0 if in_registers else bits)
     return {
         "fixed": 1,
         "softmax": softmax,
@@ -224,6 +182,17 @@ def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
     }
 
 
+def _total(terms: Mapping[str, float], config: DeviceConfig, options: CoreOptions) -> int:
+    """Cells of a build, from those per unit of each part."""
+    amounts = _amounts(config, options)
+    return round(sum(each * amounts[part] for part, each in terms.items()))
+
+
+def _banked_words(config: DeviceConfig) -> int:
+    """Words of a memory of potentials, which has two banks."""
+    return 2 << (max(config.row_words, 2) - 1).bit_length()
+
+
 def _small(words: int, bits: int) -> int:
     """Memories of tables for one with a read port."""
     return math.ceil(words / SMALL_WORDS) * math.ceil(bits / SMALL_BITS)
@@ -234,13 +203,9 @@ def _ecp5(config: DeviceConfig, options: CoreOptions) -> Resources:
     block_rams = sum(blocks(ECP5_BLOCKS, words, bits) for words, bits in memories if words * bits > MOST_IN_TABLES)
     # Two read ports of the table of exponents share a block.
     block_rams += math.ceil(options.softmax_lanes / 2) * blocks({1024: 18}, 1 << config.exp_index_bits, EXP_FRAC + 1)
-    amounts = _amounts(config, options)
-    luts, registers = (
-        round(sum(each * amounts[part] for part, each in terms.items())) for terms in (ECP5_TABLES, ECP5_REGISTERS)
-    )
     return Resources(
-        luts=luts,
-        registers=registers,
+        luts=_total(ECP5_TABLES, config, options),
+        registers=_total(ECP5_REGISTERS, config, options),
         multipliers=_multipliers(18, config, options),
         block_rams=block_rams + ECP5_LINK_BLOCKS,
     )
@@ -252,12 +217,11 @@ def _ice40(config: DeviceConfig, options: CoreOptions) -> Resources:
     block_rams = sum(blocks(ICE40_BLOCKS, rows, bits) for rows, bits in _row_memories(config, options))
     block_rams += softmax * blocks(ICE40_BLOCKS, 1 << config.exp_index_bits, EXP_FRAC + 1)
     beats, depth = all_beats(config, softmax), queue_depth(config, softmax)
-    banks = 2 << (max(wide.row_words, 2) - 1).bit_length()
     queue_bits = (softmax + 1) * config.potential_bits + softmax * (EXP_FRAC + 1) + 2 * total_bits(config) + 24
     activity_bits = beats * softmax * config.activity.bits
     # Bits of each memory and its read ports.
     memories = [
-        (banks * wide.lanes * config.potential_bits, 2 + (softmax > 1)),
+        (_banked_words(wide) * wide.lanes * config.potential_bits, 2 + (softmax > 1)),
         (depth * queue_bits, 1),
         (activity_bits * (2 if options.learns else 1), 1),
     ]
@@ -265,7 +229,7 @@ def _ice40(config: DeviceConfig, options: CoreOptions) -> Resources:
         memories.append((2 * max(config.row_words, 2) * config.lanes * column_bits(config), 1))
     stored = sum(bits for bits, _ in memories)
     read = sum(bits * ports for bits, ports in memories)
-    logic = ICE40_LOGIC.total(config, options)
+    logic = _total(ICE40_LOGIC, config, options)
     return Resources(
         luts=round(logic + stored + TREE_SHARE * read),
         registers=round(logic + stored + TREE_SHARE * read),

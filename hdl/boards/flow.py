@@ -169,7 +169,7 @@ def _run(folder: Path, variables: dict[str, str], progress: Progress) -> int | N
     script = folder / f"build_{NAME}.sh"
     with open(folder / "tools.log", "ab") as log:
         tools = subprocess.Popen(
-            ["sh", f"build_{NAME}.sh"],
+            ["sh", script.name],
             cwd=folder,
             env={**os.environ, **variables},
             stdout=log,

@@ -148,9 +148,8 @@ def _row(name: str, one: dict[str, Any]) -> str:
     )
     planned = one["predicted"]
     words = one["options"].get("words", 1)
-    lanes = f"{one['lanes']}{f' × {words}' if words > 1 else ''}, {one['softmax_lanes']}"
-    if one["options"].get("compact"):
-        lanes = "compact"
+    together = f" × {words}" if words > 1 else ""
+    lanes = "compact" if one["options"].get("compact") else f"{one['lanes']}{together}, {one['softmax_lanes']}"
     single = f" and {one['big_rams'] * SINGLE_PORT_KBIT:,} single-port" if one.get("big_rams") else ""
     return (
         f"| {name} | {lanes} | {learns} | {one['luts']:,} ({planned['luts']:,}) "
