@@ -121,10 +121,12 @@ class EventEngine(wiring.Component):
         """The value ``stages`` cycles later, in as many registers as :data:`LANES_PER_FACTOR` asks for, or a few less.
 
         Registers that hold the same are one to synthesis, unless they are different at first, before anybody looks.
+        Those of the last stage are not, so that each multiplier can have one of its own (:mod:`hdl.boards.absorb`).
         """
         copies = [value]
         for stage in range(stages):
-            doubles = not self.config.spikes and self.config.lanes > LANES_PER_FACTOR * len(copies)
+            crowded = not self.config.spikes and self.config.lanes > LANES_PER_FACTOR * len(copies)
+            doubles = crowded and stage < stages - 1
             inits: list[dict[str, int]] = [{}] * len(copies) + [{"init": -1}] * len(copies) * doubles
             later = [
                 Signal(value.shape(), name=f"factor{stage}_{number}", reset_less=True, **init)
@@ -226,8 +228,9 @@ class EventEngine(wiring.Component):
         m.d.comb += [
             multipliers.weights.eq(self.fetch.data),
             *(multipliers.values[lane].eq(factors[lane * len(factors) // lanes]) for lane in range(lanes)),
-            multipliers.use.eq(valid[-2]),
         ]
+        if shifts or self.learns:
+            m.d.comb += multipliers.use.eq(valid[-2])
         m.submodules.potentials = potentials = Potentials(
             config,
             product_bits=multipliers.products[0].shape().width,

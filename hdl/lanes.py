@@ -35,7 +35,9 @@ class LaneMultipliers(wiring.Component):
     Golden twins: the products of :func:`golden.kernels.add_event`, and those of eligibilities and squared gradients in
     :mod:`golden.plasticity`. Every value of the formats is allowed.
 
-    Products come one cycle after their factors, which must come from registers, and stay while none are asked for.
+    Products come one cycle after their factors, which must come from registers. If ``learns``, they stay while none are
+    asked for; otherwise there is one of every cycle, so that registers within a multiplier can hold it, which have no
+    enable that all tools know (:mod:`hdl.boards.absorb`).
 
     Multipliers: ``config.lanes``.
 
@@ -46,9 +48,9 @@ class LaneMultipliers(wiring.Component):
 
     Members
     -------
-    weights: In, values: In, signed, by lane: the factors while nobody borrows; use: In: their products are wanted.
+    weights: In, values: In, signed, by lane: the factors while nobody borrows.
     products: Out.
-    share: In(:func:`share_signature`), if ``learns``.
+    use: In: products of those are wanted; share: In(:func:`share_signature`). Both if ``learns``.
     """
 
     def __init__(self, config: DeviceConfig, *, learns: bool) -> None:
@@ -56,11 +58,10 @@ class LaneMultipliers(wiring.Component):
         bits = product_bits(config) if learns else config.weight_bits + event_bits(config)
         super().__init__(
             {
-                "use": In(1),
                 "weights": In(row_values(config, Section.WEIGHT)),
                 "values": In(signed(event_bits(config))).array(config.lanes),
                 "products": Out(signed(bits)).array(config.lanes),
-                **({"share": In(share_signature(config))} if learns else {}),
+                **({"use": In(1), "share": In(share_signature(config))} if learns else {}),
             }
         )
 
@@ -69,7 +70,7 @@ class LaneMultipliers(wiring.Component):
         config = self.config
         bits = factor_bits(config)
         other_bits = max(bits, event_bits(config))
-        use = self.use | self.share.use if self.learns else self.use
+        use = self.use | self.share.use if self.learns else C(1)
         for lane in range(config.lanes):
             left, right = self.weights[lane], self.values[lane]
             if self.learns:

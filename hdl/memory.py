@@ -175,12 +175,11 @@ class WideMemory(wiring.Component):
                 reader.addr.eq(self.fetch.address),
             ]
             read.append(reader.data)
-        values, fetched = row_values(self.wide, Section.WEIGHT), Signal()
+        values = row_values(self.wide, Section.WEIGHT)
         output, behind = Signal(values, reset_less=True), Signal(values, reset_less=True)
-        m.d.sync += fetched.eq(self.fetch.en)
         m.d.comb += self.fetch.data.eq(behind)
         with m.If(self.fetch.en):
             m.d.sync += output.eq(Cat(*read))
-        with m.If(fetched):
-            m.d.sync += behind.eq(output)
+        # Without an enable, so that it can lie within a multiplier (:mod:`hdl.boards.absorb`).
+        m.d.sync += behind.eq(output)
         return m

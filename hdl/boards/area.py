@@ -163,7 +163,10 @@ def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
     small += (5 if learns else 2) * _small(all_beats(config, softmax), softmax * config.activity.bits)
     if learns and config.row_words > MOST_REGISTER_WORDS:
         small += 2 * config.lanes * _small(config.row_words, column_bits(config))
-    lane = 2 * config.weight_bits + (config.weight_bits + event_bits(config)) + (0 if in_registers else bits)
+    lane = 2 * config.weight_bits + (0 if in_registers else bits)
+    # Multipliers hold the rest (hdl/boards/absorb.py).
+    lane += config.weight_bits + event_bits(config) if learns and options.shared else 0
+    lane -= config.weight_bits if options.words > 1 else 0
     return {
         "fixed": 1,
         "softmax": softmax,

@@ -68,6 +68,7 @@ class Family:
     routing: options of nextpnr.
     utilisation: nextpnr's names of the cells that :class:`Resources` counts.
     files: what the recipes read beside the design, by name.
+    absorbs: multipliers take registers in between synthesis and placement (:mod:`hdl.boards.absorb`).
     """
 
     name: str
@@ -78,6 +79,7 @@ class Family:
     routing: str
     utilisation: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
+    absorbs: bool = False
 
 
 ECP5 = Family(
@@ -101,6 +103,7 @@ ECP5 = Family(
         "block_rams": "DP16KD",
     },
     files={FOLD_FILE: FOLD},
+    absorbs=True,
 )
 
 ICE40 = Family(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from golden.errors import SvpgError
+from hdl.boards.absorb import absorb_registers
 from hdl.boards.catalogue import NAME, Board, Resources, excesses
 from hdl.boards.design import BoardDesign
 
@@ -134,12 +135,19 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
         if not Path(program).is_file():
             raise SvpgError(f"{program} is missing; run: pip install {_wheel(program)}")
     variables |= {name: os.environ[name] for name in TOOLS if name in os.environ}
-    status = _run(folder, variables, progress)
+    progress("synthesis")
+    others = {name: "true" for name in TOOLS if name != "YOSYS"}
+    status = _run(folder, variables | others, progress)
+    variables["YOSYS"] = "true"
+    if not status:
+        if board.family.absorbs:
+            _absorb(folder / f"{NAME}.json")
+        status = _run(folder, variables, progress)
     if status is None:
         # Once more from what was synthesized, and as far as routing comes in one go.
         script = folder / f"build_{NAME}.sh"
         script.write_text(script.read_text().replace(RIP_UP, ""))
-        status = _run(folder, {**variables, "YOSYS": "true"}, progress)
+        status = _run(folder, variables, progress)
     text = (folder / f"{NAME}.tim").read_text() if (folder / f"{NAME}.tim").is_file() else ""
     used = _used(board, text)
     if status:
@@ -154,6 +162,13 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
         path=_slowest(report),
         bitstream=(folder / f"{NAME}.{board.family.bitstream}").read_bytes(),
     )
+
+
+def _absorb(netlist: Path) -> None:
+    """Take registers into the multipliers of a netlist (:mod:`hdl.boards.absorb`)."""
+    content = json.loads(netlist.read_text())
+    absorb_registers(content["modules"][NAME])
+    netlist.write_text(json.dumps(content))
 
 
 def _wheel(program: str) -> str:
@@ -192,7 +207,6 @@ def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress, ri
     ----------
     rips_up: the router takes up late wires.
     """
-    progress("synthesis")
     left, look, log = dict(STAGES), 0.0, folder / STAGES["place and route"]
     while tools.poll() is None:
         for stage, file in list(left.items()):

@@ -1,0 +1,144 @@
+"""Registers beside the multipliers of an ECP5 become those inside of them.
+
+A MULT18X18D has registers at its operands and at its product (Lattice TN1267), which Yosys leaves unused. Those of the
+lanes, left outside, are thousands, and the wires to and from them are the longest of a wide build.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MULTIPLIER, REGISTER = "MULT18X18D", "TRELLIS_FF"
+
+OPERANDS = {"A": [f"A{bit}" for bit in range(18)], "B": [f"B{bit}" for bit in range(18)]}
+PRODUCT = [f"P{bit}" for bit in range(36)]
+
+Bit = int | str
+"""Number of a net, or a constant."""
+
+Cell = dict[str, Any]
+
+
+def absorb_registers(module: Mapping[str, Any]) -> int:
+    """Take registers into the multipliers of a module of a netlist, as Yosys writes it for nextpnr.
+
+    Taken are plain registers: without enable and reset, 0 at first. Both operands have their registers inside, or none
+    has; a register that others read too stays for them as well.
+
+    Parameters
+    ----------
+    module: changed in place.
+
+    Returns
+    -------
+    Registers that are gone.
+    """
+    netlist = _Netlist(module)
+    before = len(netlist.cells)
+    for name in [name for name, cell in netlist.cells.items() if cell["type"] == MULTIPLIER]:
+        _absorb(netlist, name)
+    return before - len(netlist.cells)
+
+
+def _absorb(netlist: _Netlist, name: str) -> None:
+    """Take registers into one multiplier."""
+    cell = netlist.cells[name]
+    wires = cell["connections"]
+    ports = [port for operand in OPERANDS.values() for port in operand if isinstance(wires[port][0], int)]
+    operands = [netlist.source(wires[port][0]) for port in ports]
+    outputs = [port for port in PRODUCT if netlist.readers[wires[port][0]]]
+    products = [netlist.only_reader(wires[port][0]) for port in outputs]
+    clocks = {_clock(register) for register in (*operands, *products) if register}
+    if len(clocks) != 1:
+        return
+    taken = []
+    if all(operands):
+        taken += [f"INPUT{operand}" for operand in OPERANDS]
+        for port, register in zip(ports, operands, strict=True):
+            assert register is not None
+            netlist.connect(name, port, register["connections"]["DI"][0])
+    if all(products):
+        taken += ["OUTPUT"]
+        for port, register in zip(outputs, products, strict=True):
+            assert register is not None
+            target = register["connections"]["Q"][0]
+            netlist.remove(target)
+            wires[port] = [target]
+    if taken:
+        cell["parameters"] |= {f"REG_{what}_CLK": "CLK0" for what in taken} | {"GSR": "DISABLED"}
+        for port, bit in (("CLK0", clocks.pop()), ("CE0", "1"), ("RST0", "0")):
+            cell["port_directions"][port] = "input"
+            wires[port] = []
+            netlist.connect(name, port, bit)
+
+
+def _clock(register: Cell) -> Bit:
+    return register["connections"]["CLK"][0]
+
+
+def _is_plain(cell: Cell) -> bool:
+    """Whether a register only takes what comes, in every cycle, from 0 on."""
+    settings, wires = cell["parameters"], cell["connections"]
+    return (
+        # Yosys adds a blank to texts that look like numbers.
+        settings.get("CEMUX", "").strip() == "1"
+        and settings.get("REGSET") == "RESET"
+        and settings.get("CLKMUX", "CLK") == "CLK"
+        and settings.get("GSR") == "DISABLED"
+        and wires.get("LSR", ["0"]) == ["0"]
+    )
+
+
+class _Netlist:
+    """The cells of a module, its plain registers by the net they write, and the readers of every net.
+
+    A reader is a cell and a port; all ports of registers and multipliers have one bit.
+    """
+
+    def __init__(self, module: Mapping[str, Any]) -> None:
+        self.cells: dict[str, Cell] = module["cells"]
+        self.readers: dict[Bit, set[tuple[str, str]]] = collections.defaultdict(set)
+        self._registers: dict[Bit, str] = {}
+        for name, cell in self.cells.items():
+            for port, bits in cell["connections"].items():
+                if cell["port_directions"][port] != "output":
+                    self._read((name, port), bits)
+            if cell["type"] == REGISTER and _is_plain(cell):
+                self._registers[cell["connections"]["Q"][0]] = name
+        for port, what in module["ports"].items():
+            self._read(("", port), what["bits"])
+
+    def _read(self, reader: tuple[str, str], bits: Sequence[Bit]) -> None:
+        for bit in bits:
+            self.readers[bit].add(reader)
+
+    def source(self, bit: Bit) -> Cell | None:
+        """The plain register that a net comes from."""
+        name = self._registers.get(bit)
+        return None if name is None else self.cells[name]
+
+    def only_reader(self, bit: Bit) -> Cell | None:
+        """The plain register that is all that reads a net."""
+        if len(self.readers[bit]) != 1:
+            return None
+        name, _ = next(iter(self.readers[bit]))
+        cell = self.cells.get(name)
+        return cell if cell and self._registers.get(cell["connections"].get("Q", [""])[0]) == name else None
+
+    def connect(self, name: str, port: str, bit: Bit) -> None:
+        """Have a port read another net; a register that nobody reads any more goes."""
+        for old in self.cells[name]["connections"][port]:
+            self.readers[old].discard((name, port))
+            if not self.readers[old] and old in self._registers:
+                self.remove(old)
+        self.cells[name]["connections"][port] = [bit]
+        self.readers[bit].add((name, port))
+
+    def remove(self, bit: Bit) -> None:
+        """Remove the plain register that a net comes from."""
+        name = self._registers.pop(bit)
+        for port, bits in self.cells.pop(name)["connections"].items():
+            for read in bits:
+                self.readers[read].discard((name, port))

