@@ -184,6 +184,9 @@ class Core(wiring.Component):
                     ]
         with m.If(advance):
             m.d.sync += [out_valid.eq(sends), out.eq(word)]
+        # The reader hears a cycle later of a request that is finished, while its answer begins: much follows from both.
+        finished = Signal()
+        m.d.sync += reader.requests.ready.eq(finished)
 
         with m.FSM() as states:
             if learns:
@@ -204,7 +207,7 @@ class Core(wiring.Component):
                 ]
                 with m.If(reader.requests.valid):
                     with m.If(request.status != Status.OK):
-                        m.d.comb += reader.requests.ready.eq(1)
+                        m.d.comb += finished.eq(1)
                         m.next = "HEADER"
                     with m.Elif(request.command == Command.INFER):
                         m.d.comb += decision.starts.valid.eq(1)
@@ -221,19 +224,19 @@ class Core(wiring.Component):
                             m.d.sync += updating.eq(1)
                             m.next = "UPDATES"
                     with m.Elif(request.command == Command.INFO):
-                        m.d.comb += reader.requests.ready.eq(1)
+                        m.d.comb += finished.eq(1)
                         m.next = "HEADER"
                     with m.Else():
                         m.next = "MEMORY"
             with m.State("MEMORY"):
                 m.d.comb += [
-                    reader.requests.ready.eq(1),
+                    finished.eq(1),
                     loads.eq(request.command == Command.LOAD),
                     reads.eq(request.command == Command.READ),
                 ]
                 m.next = "HEADER"
             with m.State("DECIDE"):
-                m.d.comb += reader.requests.ready.eq(decision.done)
+                m.d.comb += finished.eq(decision.done)
                 with m.If(decision.done):
                     m.d.sync += deciding.eq(0)
                     m.next = "HEADER"
@@ -243,7 +246,7 @@ class Core(wiring.Component):
                     with m.If(updater.starts.ready):
                         m.next = "UPDATE"
                 with m.State("UPDATE"):
-                    m.d.comb += reader.requests.ready.eq(updater.done)
+                    m.d.comb += finished.eq(updater.done)
                     with m.If(updater.done):
                         m.d.sync += updating.eq(0)
                         m.next = "HEADER"

@@ -31,8 +31,8 @@ class Results(wiring.Component):
 
     A winner or a beat of probabilities is stored in the cycle it is offered, later ones replace earlier ones. The first
     word is offered :attr:`latency` cycles after ``sends`` has been taken, the others follow without a pause; ``sends``
-    is taken with the last word of the one before, at the earliest. Whoever asks keeps the stored values as they are
-    until then.
+    is taken a cycle after the last word of the one before, at the earliest. Whoever asks keeps the stored values as
+    they are until then.
 
     Parameters
     ----------
@@ -149,7 +149,8 @@ class Results(wiring.Component):
 
         with m.FSM() as steps:
             with m.State("IDLE"):
-                m.d.comb += self.sends.ready.eq(advance)
+                # A register says so: what begins with it is spread far.
+                m.d.comb += self.sends.ready.eq(~out_valid)
                 with m.If(self.sends.valid & self.sends.ready):
                     m.d.sync += [job.eq(self.sends.payload), index.eq(0)]
                     if spikes:

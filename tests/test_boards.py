@@ -220,7 +220,7 @@ def rounds(promised: float, *counts: tuple[int, int]) -> bytes:
 @pytest.mark.parametrize(
     ("promised", "counts", "expected"),
     [
-        (60, [], True),
+        (55, [], True),
         (70, [], False),
         (70, [(9000, 0), (20, 90)] + [(0, 150)] * (PATIENCE - 1), False),
         (70, [(9000, 0), (20, 90), (0, 80)] + [(0, 150), (2, 180)] * PATIENCE, True),

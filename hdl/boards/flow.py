@@ -37,7 +37,7 @@ POLL_SECONDS = 0.2
 RIP_UP = "--tmg-ripup"
 """Lets nextpnr's router take up wires again that are late; it has no end where the clock cannot be met."""
 
-HOPE = 0.85
+HOPE = 0.75
 """Share of the clock that a placement must promise for that to be of use."""
 
 PATIENCE = 200
