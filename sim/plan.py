@@ -120,21 +120,27 @@ def candidates(
             yield config, build
 
 
+def _lanes_worth_it(config: DeviceConfig, words: int) -> list[int]:
+    """The fewest lanes for each number of words in a row of which ``words`` are a share."""
+    choices = sorted({math.ceil(config.neurons / number) for number in range(1, config.neurons + 1)})
+    return [lanes for lanes in choices if not config.replace(lanes=lanes).row_words % words]
+
+
 def _fast(
     board: Board, config: DeviceConfig, options: CoreOptions, freedom: Freedom
 ) -> Iterator[tuple[DeviceConfig, CoreOptions]]:
     """The candidates with the fast core."""
     lanes_choices = [config.lanes]
     if freedom.lanes:
-        most = min(config.neurons, board.resources.multipliers, MOST_LANES)
-        lanes_choices = sorted({math.ceil(config.neurons / words) for words in range(1, config.neurons + 1)})
-        lanes_choices = [lanes for lanes in lanes_choices if lanes <= most]
+        # Who asks for several words at once asks for more lanes than meet the clock of the board.
+        most = min(board.resources.multipliers, MOST_LANES if options.words == 1 else config.neurons)
+        lanes_choices = [lanes for lanes in _lanes_worth_it(config, options.words) if lanes <= most] or lanes_choices
     ways = [(options.shared, options.products, options.in_logic)]
     if freedom.products:
         # Of equal builds the first is taken: multipliers of their own make shorter paths.
         ways = [
             (shared, products, in_logic)
-            for shared in ((False, True) if options.learns else (True,))
+            for shared in ((False, True)[: 1 if options.words > 1 else 2] if options.learns else (True,))
             for products in ((2, 1) if options.learns else (2,))
             for in_logic in (False, True)
         ]

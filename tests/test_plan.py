@@ -108,6 +108,13 @@ def test_what_is_given_is_not_chosen(traffic: Traffic) -> None:
     assert (found.config.lanes, found.options) == (35, options)
 
 
+def test_the_planner_finds_lanes_for_several_words_at_once(traffic: Traffic) -> None:
+    options = CoreOptions(words=8, rules="contrastive", optimisers="sign", shared=False)
+    found = plan(BOARDS["ulx3s-85f"], traffic, CONFIG.replace(lanes=1), options, Freedom())
+    assert not found.problems and found.options.words == 8 and not found.options.shared
+    assert found.config.lanes == 9, "eight words of nine lanes are a row"
+
+
 def test_the_plan_of_a_task_says_of_every_board_what_it_needs_or_lacks(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "inverted-pendulum", "--json"]) == 0
     data: Any = json.loads(capsys.readouterr().out.splitlines()[-1])
