@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
@@ -34,6 +34,7 @@ from hdl.decision import Decision
 from hdl.layouts import WORD
 from hdl.memory import RowMemory, WideMemory, row_address, row_addresses
 from hdl.observations import ObservationQueue
+from hdl.pipeline import StreamRegister
 from hdl.options import CoreOptions
 from hdl.reader import CommandReader
 from hdl.spike_decision import SpikeDecision
@@ -82,7 +83,15 @@ class Core(wiring.Component):
         m.submodules.decision = decision = self._decision
         connect(m, wiring.flipped(self.commands), reader.commands)
         connect(m, reader.put, queue.put)
-        connect(m, queue.entries, decision.observations)
+        entries = queue.entries
+        if not config.spikes and self.options.wide(config).row_words > 1:
+            # A block memory is slow, and much is to be done with what comes from it. The register costs nothing: the
+            # words of the biases take longer than the first observation.
+            step = StreamRegister(entries.payload.shape())
+            m.submodules.step = ResetInserter(queue.rewind)(step)
+            connect(m, entries, step.source)
+            entries = step.sink
+        connect(m, entries, decision.observations)
         request = reader.requests.payload
         m.d.comb += [
             queue.clear.eq(reader.clear),
