@@ -34,8 +34,8 @@ from hdl.decision import Decision
 from hdl.layouts import WORD
 from hdl.memory import RowMemory, WideMemory, row_address, row_addresses
 from hdl.observations import ObservationQueue
-from hdl.pipeline import StreamRegister
 from hdl.options import CoreOptions
+from hdl.pipeline import StreamRegister
 from hdl.reader import CommandReader
 from hdl.spike_decision import SpikeDecision
 from hdl.update import Updater

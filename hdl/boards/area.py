@@ -56,6 +56,7 @@ ECP5_REGISTERS = {
     "fixed": 1828.0,
     "softmax": 501.0,
     "lanes": 1.218,
+    "within": -1.1,
     "potentials": 1.0,
     "learning": 1054.0,
     "learning_lanes": 230.0,
@@ -64,7 +65,7 @@ ECP5_REGISTERS = {
     "moment_lanes": 283.0,
 }
 """Tables and flip-flops of an ECP5 per unit of :func:`_amounts`: fitted to twelve builds, the last three of the
-flip-flops to two more."""
+flip-flops to two more, and what is within multipliers to three with that."""
 
 SMALL_WORDS, SMALL_BITS = 16, 4
 """A memory of tables of an ECP5."""
@@ -151,8 +152,9 @@ def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
     the places that its lanes choose among; ``sums``: bits of potentials that products enter at once; ``small``:
     memories of tables; ``depth``: bits of rows, per block memory that lies behind the first; ``read``: bits that are
     read back lane by lane; ``lanes``: bits of registers behind the weights, and of the product, at each lane of
-    inference; ``potentials``: those that lie in registers; ``learning``: whether it does; and its lanes, those with
-    a second product, those of an optimiser that needs the mean gradient, and those of one with second moments.
+    inference; ``within``: those of them that multipliers take in (:mod:`hdl.boards.absorb`); ``potentials``: those
+    that lie in registers; ``learning``: whether it does; and its lanes, those with a second product, those of an
+    optimiser that needs the mean gradient, and those of one with second moments.
     """
     wide, softmax, bits = options.wide(config), options.softmax_lanes, config.potential_bits
     beats, learns = scan_beats(wide, softmax), options.learns
@@ -163,10 +165,9 @@ def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
     small += (5 if learns else 2) * _small(all_beats(config, softmax), softmax * config.activity.bits)
     if learns and config.row_words > MOST_REGISTER_WORDS:
         small += 2 * config.lanes * _small(config.row_words, column_bits(config))
-    lane = 2 * config.weight_bits + (0 if in_registers else bits)
-    # Multipliers hold the rest (hdl/boards/absorb.py).
-    lane += config.weight_bits + event_bits(config) if learns and options.shared else 0
-    lane -= config.weight_bits if options.words > 1 else 0
+    product = config.weight_bits + event_bits(config)
+    lane = 2 * config.weight_bits + product + (0 if in_registers else bits)
+    within = (0 if learns and options.shared else product) + (config.weight_bits if options.words > 1 else 0)
     return {
         "fixed": 1,
         "softmax": softmax,
@@ -176,6 +177,7 @@ def _amounts(config: DeviceConfig, options: CoreOptions) -> dict[str, float]:
         "depth": sum(width * (math.ceil(rows / ROW_BLOCK) - 1) for rows, width in _row_memories(config, options)),
         "read": row_values(config, Section.WEIGHT).size,
         "lanes": wide.lanes * lane,
+        "within": wide.lanes * within,
         "potentials": 2 * bits * wide.lanes * wide.row_words if in_registers else 0,
         "learning": learns,
         "learning_lanes": config.lanes * learns,

@@ -56,9 +56,9 @@ CASES = {
         "ulx3s-85f",
         "pendulum",
         (*LEARNS, "core.shared=false", "network.lanes=9", "core.words=8", "core.softmax_lanes=4"),
-        clock=50_000_000,
+        clock=71_428_571,
     ),
-    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=42", "core.softmax_lanes=4"), clock=53_125_000),
+    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=42", "core.softmax_lanes=4"), clock=60_000_000),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
     "icebreaker-pendulum-learning": Case("icebreaker", "pendulum", LEARNS[:2]),
 }
@@ -120,7 +120,10 @@ def markdown(data: dict[str, dict[str, Any]]) -> str:
         "five rounds of routing, and 23,000 with the other placer and wide tables; 30 lanes of MNIST, of which no",
         "end was found before, were routed in 20 rounds), and ripping up what is late (7 lanes that learn, one",
         "placement: 83.5 MHz instead of 73.3). Not routed: 35 lanes that learn (2,400 wires left after 22 rounds,",
-        "then stopped), 69 lanes of inference alone with eight lanes of softmax (130 to 230 left after 90).",
+        "then stopped), 69 lanes of inference alone with eight lanes of softmax (130 to 230 left after 90). And what",
+        "made them fast: multipliers of an ECP5 take registers of their operands and products into themselves; with",
+        "72 lanes 3,192 registers are gone, wires are 189,000 tiles instead of 213,000, and the placement promises",
+        "67.9 MHz instead of 61.2.",
         "",
         "| build | lanes, of softmax | learns | LUTs | multipliers | block memory (kbit) | Fmax (MHz) | clock (MHz) "
         "| decision | sample |",

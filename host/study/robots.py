@@ -33,13 +33,30 @@ FILMED = {"robot-arm": 6, "robot-navigation": 2}
 
 PUBLISHED = ["learning.rule=published", "learning.init_recurrent=0", "learning.init_obs=0", "network.removed=none"]
 
-VARIANTS: list[tuple[str, str, list[str], int]] = [
-    # rule, backend, settings, seeds out of five
-    ("contrastive", "golden", [], 5),
-    ("contrastive", "float", [], 2),
-    ("published", "golden", PUBLISHED, 1),
-    ("MLP, backpropagation", MLP, [], 1),
-]
+VARIANTS = (
+    # rule, backend
+    ("contrastive", "golden"),
+    ("contrastive", "float"),
+    ("published", "golden"),
+    ("MLP, backpropagation", MLP),
+)
+
+SETTINGS: dict[tuple[str, str], list[str]] = {
+    ("robot-arm", "published"): PUBLISHED,
+    ("robot-navigation", "published"): [
+        *PUBLISHED,
+        "network.weight_frac=13",
+        "network.acc_frac=18",
+        "network.moment_bits=28",
+        "network.moment_frac=28",
+        "learning.rate=0.00048828125",
+        "learning.obs_rate=0.0001220703125",
+        "learning.decay=4",
+        "learning.floor=26",
+    ],
+    ("robot-navigation", "MLP, backpropagation"): ["learning.rate=0.0003", "learning.obs_rate=0.0003"],
+}
+"""What is different for a rule in a task: with the rates that suit the contrastive one, navigation is not learned."""
 
 
 def cases(seeds: int, episodes: int | None, folder: Path) -> list[Case]:
@@ -47,20 +64,17 @@ def cases(seeds: int, episodes: int | None, folder: Path) -> list[Case]:
     result = []
     for seed in range(1, seeds + 1):
         for task in TASKS:
-            for name, backend, assignments, fifths in VARIANTS:
-                if (seed - 1) * 5 < fifths * seeds:
-                    arguments: dict[str, Any] = {
-                        "task": task,
-                        "backend": backend,
-                        "seed": seed,
-                        "assignments": assignments,
-                        "episodes": episodes,
-                    }
-                    path = folder / f"{task}-{name.split(',')[0].lower()}-{backend}-{seed}"
-                    settings = run_config(**arguments).text()
-                    result.append(
-                        Case(f"{task}|{name}|{backend}", train_case, arguments, {"path": str(path)}, settings)
-                    )
+            for name, backend in VARIANTS:
+                arguments: dict[str, Any] = {
+                    "task": task,
+                    "backend": backend,
+                    "seed": seed,
+                    "assignments": SETTINGS.get((task, name), []),
+                    "episodes": episodes,
+                }
+                path = folder / f"{task}-{name.split(',')[0].lower()}-{backend}-{seed}"
+                settings = run_config(**arguments).text()
+                result.append(Case(f"{task}|{name}|{backend}", train_case, arguments, {"path": str(path)}, settings))
     return result
 
 
@@ -226,6 +240,9 @@ actions *drawn* from the policy, as in training: where the greedy arm fails it g
 ever, the cube being half-way between positions that it knows; who draws gets out. *Steps* are means over the
 successful episodes of the {TRIALS}; *of oracle's* is their ratio to the least possible in the same episodes, per seed;
 *trained*, median environment steps of training.
+
+In navigation the published rule and the MLP have rates of their own, because with those of the contrastive rule they
+learn nothing (0 and 4 %): 2^-11, and 2^-13 from pixels, with weights of 13 fraction bits; and 0.0003.
 
 {table}
 
