@@ -17,7 +17,7 @@ from golden.errors import SvpgError
 from hdl.boards.catalogue import BOARDS, ECP5, ICE40, NAME, Board, Resources, excesses, get_board
 from hdl.boards.clock import ecp5_divisors, ice40_divisors
 from hdl.boards.design import BoardDesign
-from hdl.boards.flow import PATIENCE, is_in_vain
+from hdl.boards.flow import MARGIN, PATIENCE, hurried, is_in_vain
 from hdl.boards.fold import FOLD, FOLD_COMMANDS, FOLD_FILE
 from hdl.boards.xilinx import DEVICES, Estimate, count
 from hdl.options import CoreOptions
@@ -205,6 +205,15 @@ def test_an_export_tells_what_other_devices_would_need(tmp_path: Path, capsys: p
     assert [line[:20].strip() for line in table] == ["", "this core", *DEVICES]
     luts, registers, dsps, _ = (float(figure.replace(",", "")) for figure in table[1][20:].split())
     assert luts > 500 and registers > 500 and dsps >= 2
+
+
+def test_routing_is_asked_for_a_little_more_than_the_clock_of_the_core() -> None:
+    text = (
+        'BLOCK ASYNCPATHS;\nFREQUENCY NET "clock.pll_clock" 80000000.0 HZ;\nFREQUENCY PORT "clk25_0__io" 25000000.0 HZ;'
+    )
+    core, oscillator = re.findall(r"^FREQUENCY .* ([0-9.]+) HZ;", hurried(text), re.MULTILINE)
+    assert float(core) == pytest.approx(80e6 * MARGIN) and float(oscillator) == 25e6
+    assert hurried(text).replace(core, "80000000.0") == text
 
 
 def rounds(promised: float, *counts: tuple[int, int]) -> bytes:
