@@ -44,7 +44,7 @@ PATIENCE = 200
 """Rounds of routing with something late and no fewer wires wanted twice, after which it is done without."""
 
 MARGIN = 1.015
-"""The router is asked for so much more than the clock: what it holds for late differs from the analysis by a percent."""
+"""The router is asked for so much more than the clock: what it calls late differs from the analysis by a percent."""
 
 ROUND = re.compile(rb"iter=\d+ wires=\d+ overused=(\d+) overuse=\d+ tmgfail=(\d+)")
 PROMISE = re.compile(rb"Max frequency for clock .*: ([0-9.]+) MHz \((?:PASS|FAIL) at ([0-9.]+) MHz\)")
