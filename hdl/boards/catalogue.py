@@ -196,7 +196,7 @@ BOARDS = {
             device="LFE5U-25F",
             platform=ULX3S_25F_Platform,
             resources=Resources(luts=24_288, registers=24_288, multipliers=28, block_rams=56),
-            clock=75_000_000,
+            clock=80_000_000,
             # What fits here is never so wide that routing finds no way, and faster so (docs/results/boards.md).
             recipe=Recipe(commands=FOLD_COMMANDS),
             routing="--router router2 --tmg-ripup",
