@@ -178,8 +178,9 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     assert f"| robot-arm | contrastive | golden | {row} |" in table
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | – | – | 4000 |" in table
     text = (tmp_path / "robots.md").read_text()
-    # Two seeds of two of golden's are there; the study wants one of all others.
-    assert "golden: 1" in text and "robot-arm, contrastive, golden" not in text.split("have not been run")[1]
+    # Both seeds of golden's are there, and none of others.
+    lacking = text.split("have not been run")[1]
+    assert "robot-arm, published, golden: 2" in lacking and "robot-arm, contrastive, golden" not in lacking
     assert "| robot-arm | 95 % | 7.0 | 1.07 | 200 | 0 | 13,553 |" in text
     assert "bounds here" in text and "| robot-arm | contrastive | golden | 93 % | 25 % | 25 % | 25 % |" in text
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | 25 % | 25 % |" in text
