@@ -159,6 +159,10 @@ finds, and that it fails when it cannot see.
 
 {lacking}
 
+Medkits do not tell the rules apart: the published one, with all connections, and the MLP find as many, and so do both
+arithmetics. The contrastive rule does it without connections from pixels to actions, and the MLP is the one that dies
+sooner in long episodes.
+
 ![greedy return over steps of training](doom.png)
 
 ![the trained agent](doom.gif)

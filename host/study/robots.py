@@ -257,6 +257,9 @@ zero, of a policy that sees nothing, and of one that sees left and right exchang
 
 {looking}
 
+In navigation the published rule gets by on its connections from pixels to actions: without those to the hidden layer it
+finds the target no less often. The contrastive rule has none of the former, and needs the latter.
+
 ## The agents that ship
 
 Golden's first seed, on {MANY} further fresh starts; and played one episode after the other on golden and the RTL
