@@ -257,8 +257,8 @@ zero, of a policy that sees nothing, and of one that sees left and right exchang
 
 {looking}
 
-In navigation the published rule gets by on its connections from pixels to actions: without those to the hidden layer it
-finds the target no less often. The contrastive rule has none of the former, and needs the latter.
+The published rule gets by on its connections from pixels to actions: without those to the hidden layer it succeeds no
+less often, in both tasks. The contrastive rule has none of the former, and needs the latter.
 
 ## The agents that ship
 
