@@ -160,9 +160,9 @@ finds, and that it fails when it cannot see.
 {lacking}
 
 Medkits hardly tell the rules apart: the published one, with all connections, and the MLP find about as many, and so do
-both arithmetics. Long episodes do: golden survived them with every seed of the contrastive rule, with two of five of the
-published one, and the MLP never. With S→H zero the published rule lives on for a while, because it looks through its
-connections from pixels to actions as well, which the contrastive rule does without.
+both arithmetics. Long episodes do: golden survived them with every seed of the contrastive rule, with two of five of
+the published one, and the MLP never. With S→H zero the published rule lives on for a while, because it looks through
+its connections from pixels to actions as well, which the contrastive rule does without.
 
 ![greedy return over steps of training](doom.png)
 
