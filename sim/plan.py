@@ -137,10 +137,12 @@ def _fast(
         lanes_choices = [lanes for lanes in _lanes_worth_it(config, options.words) if lanes <= most] or lanes_choices
     ways = [(options.shared, options.products, options.in_logic)]
     if freedom.products:
-        # Of equal builds the first is taken: multipliers of their own make shorter paths.
+        # Of equal builds the first is taken: multipliers of their own make shorter paths, and only
+        # they go with several words.
+        shared_choices = (True,) if not options.learns else (False,) if options.words > 1 else (False, True)
         ways = [
             (shared, products, in_logic)
-            for shared in ((False, True)[: 1 if options.words > 1 else 2] if options.learns else (True,))
+            for shared in shared_choices
             for products in ((2, 1) if options.learns else (2,))
             for in_logic in (False, True)
         ]

@@ -82,6 +82,10 @@ def test_report_holds_every_run_and_what_is_missing(tmp_path: Path) -> None:
     text = (tmp_path / "doom.md").read_text()
     lacking = "contrastive, golden: 4; contrastive, float: 5; published, all connections, golden: 5; MLP"
     assert f"{lacking} 4800-200-5, backpropagation, {MLP}: 4." in text
+    assert (
+        f"Seeds that live through all 2,100 steps: contrastive, golden 0 of 1; MLP 4800-200-5, backpropagation, {MLP} 0"
+        in text
+    )
     assert "| supreme | golden | 0 | 123,456 | 290 | 12.5 |" in text.split("## Supreme")[1]
     assert (tmp_path / "doom.png").exists()
 

@@ -13,9 +13,8 @@ from host.evaluation import play
 from host.run import RunFolder
 from host.settings import RunConfig
 from host.study.runner import Case, Finished, grouped, markdown_table, run_cases, write_report
+from host.study.runs import PUBLISHED
 from host.tasks import get_task
-
-PUBLISHED = ["learning.rule=published", "learning.init_recurrent=0", "learning.init_obs=0"]
 
 VARIANTS: list[tuple[str, str, str, list[str], int]] = [
     # name, task, backend, settings, seeds out of ten

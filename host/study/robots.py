@@ -18,8 +18,8 @@ from host.study.robot_shipped import shipped_case
 from host.study.robot_training import TRIAL_SEED, TRIALS, train_case, try_out
 from host.study.robot_trials import FRESH, MANY, Chance
 from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
-from host.study.runs import MLP, run_config
-from host.tasks import Task, get_task
+from host.study.runs import MLP, PUBLISHED, run_config
+from host.tasks import FINE, Task, get_task
 
 SEEDS = 5
 """Default number of seeds."""
@@ -31,7 +31,8 @@ UNTRAINED = ("robot-navigation-varied",)
 FILMED = {"robot-arm": 6, "robot-navigation": 2}
 """Episodes of a film."""
 
-PUBLISHED = ["learning.rule=published", "learning.init_recurrent=0", "learning.init_obs=0", "network.removed=none"]
+CONNECTED = [*PUBLISHED, "network.removed=none"]
+"""The published rule with all connections."""
 
 VARIANTS = (
     # rule, backend
@@ -42,13 +43,10 @@ VARIANTS = (
 )
 
 SETTINGS: dict[tuple[str, str], list[str]] = {
-    ("robot-arm", "published"): PUBLISHED,
+    ("robot-arm", "published"): CONNECTED,
     ("robot-navigation", "published"): [
-        *PUBLISHED,
-        "network.weight_frac=13",
-        "network.acc_frac=18",
-        "network.moment_bits=28",
-        "network.moment_frac=28",
+        *CONNECTED,
+        *(f"network.{name}={value}" for name, value in FINE.items()),
         "learning.rate=0.00048828125",
         "learning.obs_rate=0.0001220703125",
         "learning.decay=4",

@@ -8,13 +8,12 @@ import numpy as np
 
 from host.study.mnist import MLP, train_case
 from host.study.runner import Case, Finished, grouped, markdown_table, run_cases, write_report
+from host.study.runs import PUBLISHED, ZERO_START
 
 SEEDS = 2
 """Default number of seeds."""
 
 MARKS = [200, 500, 1000, 2000, 3000]
-ZERO_START = ["learning.init_recurrent=0", "learning.init_obs=0"]
-PUBLISHED = ["learning.rule=published", *ZERO_START]
 PPO = "classify.epochs=5"
 CONDITIONAL = ["learning.rule=conditional", *ZERO_START]
 

@@ -17,6 +17,12 @@ from host.run import RunFolder
 from host.settings import RunConfig
 from host.tasks import get_task
 
+ZERO_START = ["learning.init_recurrent=0", "learning.init_obs=0"]
+"""Settings of the paper's start."""
+
+PUBLISHED = ["learning.rule=published", *ZERO_START]
+"""Settings of the published rule."""
+
 MLP = "mlp"
 """Stands in the place of a backend's name for the conventional network, which has the settings of ``float``."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from host.study.control import train_case as train_control
 from host.study.mnist import train_case as train_mnist
 from host.study.runner import Case, grouped, run_cases
+from host.study.runs import PUBLISHED
 from host.study.spike_estimates import (
     COMMON,
     FRESH,
@@ -47,7 +48,6 @@ def spike(steps: int, window: int) -> list[str]:
     return ["network.mode=spike", f"network.steps={steps}", f"network.window={window}"]
 
 
-ZERO_START = ["learning.init_recurrent=0", "learning.init_obs=0"]
 FROZEN = [f"learning.obs_rate={2.0**-20}", "learning.init_obs=0.2"]
 """Observation weights that never change: no update reaches half a step of a weight."""
 
@@ -63,7 +63,7 @@ CONTROL = [
 PENDULUM: list[tuple[str, list[str], int]] = [
     # name, settings, seeds out of five
     ("contrastive", [*spike(16, 8), *CONTROL], 5),
-    ("published", [*spike(16, 8), *CONTROL, "learning.rule=published", *ZERO_START], 5),
+    ("published", [*spike(16, 8), *CONTROL, *PUBLISHED], 5),
     ("contrastive, S→A and H–H removed", [*spike(16, 8), *CONTROL, "network.removed=hhsa"], 1),
 ]
 
@@ -82,7 +82,7 @@ MNIST: list[tuple[str, str, list[str], list[int], int]] = [
         1,
     ),
     ("contrastive, 32/16, random hidden weights frozen", "golden", [*spike(32, 16), *FROZEN], MARKS[:3], 1),
-    ("published, 32/16", "golden", [*spike(32, 16), "learning.rule=published", *ZERO_START], MARKS[:2], 1),
+    ("published, 32/16", "golden", [*spike(32, 16), *PUBLISHED], MARKS[:2], 1),
     ("contrastive, 16/8", "float", spike(16, 8), MARKS, 1),
 ]
 
