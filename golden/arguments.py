@@ -17,6 +17,9 @@ from golden.fixed import Format
 
 Ints = NDArray[np.int64]
 
+Observations = NDArray[np.signedinteger]
+"""Raw, of any width; once checked int32, which holds every format of theirs: batches may have millions."""
+
 SECTIONS = ("weight", "bias", "acc", "acc_bias", "moment", "moment_bias")
 """Memories that ``LOAD`` and ``READ`` address, each row-major."""
 
@@ -153,7 +156,7 @@ def check_read(config: DeviceConfig, section: str, start: int, count: int | None
 
 def check_infer(
     config: DeviceConfig, obs: ArrayLike, nonce: ArrayLike, policy: str, given: ArrayLike | None
-) -> tuple[Ints, NDArray[np.uint64], Ints | None]:
+) -> tuple[Observations, NDArray[np.uint64], Ints | None]:
     """Observations, nonces and given winners of a batch of ``INFER``, contiguous.
 
     Raises
@@ -182,7 +185,7 @@ def check_learn(
     modulator: ArrayLike,
     rule: str,
     nonce: ArrayLike | None = None,
-) -> tuple[Ints, Ints, Ints, NDArray[np.uint64]]:
+) -> tuple[Observations, Ints, Ints, NDArray[np.uint64]]:
     """Observations, winners, modulators and nonces of a batch of ``LEARN``, contiguous; zeros where there is no nonce.
 
     Raises
@@ -230,16 +233,16 @@ def check_apply(config: DeviceConfig, arguments: Apply) -> None:
             )
 
 
-def check_obs(config: DeviceConfig, obs: ArrayLike) -> Ints:
-    """Raw observations of a batch, (B, S)."""
-    obs = as_integers("observations", obs)
+def check_obs(config: DeviceConfig, obs: ArrayLike) -> Observations:
+    """Raw observations of a batch, (B, S), contiguous."""
+    obs = _integers("observations", obs)
     if obs.ndim != 2 or obs.shape[1] != config.inputs:
         raise SvpgError(f"observations have shape {obs.shape}, expected (batch, {config.inputs})")
     low, high = obs_range(config)
     if obs.size and (obs.min() < low or obs.max() > high):
         hint = "; Bernoulli spikes need observations from 0 to 1" if high < config.obs.high else ""
         raise SvpgError(f"raw observations lie outside {low}..{high}{hint}")
-    return obs
+    return np.ascontiguousarray(obs, dtype=np.int32)
 
 
 def check_winners(config: DeviceConfig, winners: ArrayLike, batch: int, hidden_only: bool) -> Ints:
@@ -258,7 +261,11 @@ def check_winners(config: DeviceConfig, winners: ArrayLike, batch: int, hidden_o
 
 def as_integers(name: str, values: ArrayLike) -> Ints:
     """As contiguous int64; anything but integers is refused."""
+    return np.ascontiguousarray(_integers(name, values), dtype=np.int64)
+
+
+def _integers(name: str, values: ArrayLike) -> NDArray[np.integer]:
     array = np.asarray(values)
     if array.dtype.kind not in "iu":
         raise SvpgError(f"{name} must be raw integers, not {array.dtype}; quantise first")
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return array

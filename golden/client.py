@@ -16,6 +16,7 @@ from golden.arguments import (
     RULES,
     SECTIONS,
     Apply,
+    Observations,
     check_apply,
     check_infer,
     check_learn,
@@ -222,7 +223,7 @@ class FrameDevice:
     # --- INFER ---------------------------------------------------------------------------------------
     def infer(
         self,
-        obs: Ints,
+        obs: Observations,
         nonce: NDArray[np.uint64],
         policy: str = "sample",
         given: Ints | None = None,
@@ -258,7 +259,7 @@ class FrameDevice:
     # --- LEARN, APPLY --------------------------------------------------------------------------------
     def learn(
         self,
-        obs: Ints,
+        obs: Observations,
         winners: Ints,
         modulator: Ints,
         rule: str,

@@ -36,3 +36,6 @@ compiled: Callable[..., Any] = numba.njit(cache=True)
 
 inlined: Callable[..., Any] = numba.njit(cache=True, inline="always")
 """The same for small functions that belong into their callers."""
+
+fused: Callable[..., Any] = numba.njit(cache=True, fastmath={"contract"})
+"""The same for code to whose result it makes no difference whether a product is rounded before it is added."""

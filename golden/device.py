@@ -19,6 +19,7 @@ from golden.arguments import (
     POLICIES,
     RULES,
     Apply,
+    Observations,
     check_apply,
     check_infer,
     check_learn,
@@ -136,7 +137,7 @@ class Device:
 
     # --- INFER -------------------------------------------------------------------------------------
     def infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str = "sample", given: Ints | None = None
+        self, obs: Observations, nonce: NDArray[np.uint64], policy: str = "sample", given: Ints | None = None
     ) -> Inference:
         """``INFER``: settle, then choose winners.
 
@@ -176,7 +177,7 @@ class Device:
 
     # --- LEARN, APPLY ------------------------------------------------------------------------------
     def learn(
-        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
     ) -> Learning:
         """``LEARN``: add each sample's modulated eligibility to the accumulators, in order.
 
@@ -208,13 +209,15 @@ class Device:
             self._learn(obs, memories, (winners, modulator, number, both), results)
         return counters
 
-    def _driven(self, obs: Ints) -> Ints:
+    def _driven(self, obs: Observations) -> Ints:
         """What observations add to the potentials, (B, N), or (B, 0) where the kernels compute that themselves."""
         if not batched.pays(self.config, len(obs)):
             return np.zeros((len(obs), 0), dtype=np.int64)
         return self._drives.of(self.weight[self.config.neurons :], obs)
 
-    def _learn(self, obs: Ints, memories: tuple[Any, ...], lesson: tuple[Any, ...], results: tuple[Any, ...]) -> None:
+    def _learn(
+        self, obs: Observations, memories: tuple[Any, ...], lesson: tuple[Any, ...], results: tuple[Any, ...]
+    ) -> None:
         """``LEARN`` in rate mode."""
         c, n = self._constants, self.config.neurons
         defers = batched.pays(self.config, len(obs))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from golden.compiled import compiled
 from golden.errors import SvpgError
+
+Integer = TypeVar("Integer", bound=np.signedinteger)
 
 LOG2E = 1.4426950408889634
 """Octaves per nat: device weights are held in octaves, files in nats."""
@@ -54,8 +57,18 @@ class Format:
         scaled = np.asarray(values, dtype=np.float64) * float(1 << self.frac)
         return np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
 
-    def quantise(self, values: ArrayLike) -> NDArray[np.int64]:
+    @overload
+    def quantise(self, values: ArrayLike) -> NDArray[np.int64]: ...
+
+    @overload
+    def quantise(self, values: ArrayLike, dtype: type[Integer]) -> NDArray[Integer]: ...
+
+    def quantise(self, values: ArrayLike, dtype: type[np.signedinteger] = np.int64) -> NDArray[np.signedinteger]:
         """Convert real values to raw integers.
+
+        Parameters
+        ----------
+        dtype: of the result; it has to hold the format.
 
         Raises
         ------
@@ -63,7 +76,7 @@ class Format:
             names the largest.
         """
         array = np.asarray(values, dtype=np.float64)
-        result = np.empty(array.shape, dtype=np.int64)
+        result = np.empty(array.shape, dtype=dtype)
         flat, raw = array.reshape(-1), result.reshape(-1)
         if not quantise_into(flat, float(1 << self.frac), self.low, self.high, raw):
             raise self._refused(array)
@@ -108,7 +121,7 @@ def quantise_into(values, scale, low, high, raw):  # type: ignore[no-untyped-def
     ----------
     values: float64 (n,); NaN lies nowhere.
     scale: 2**frac; low, high: of the format.
-    raw: int64 (n,), undefined where the answer is no.
+    raw: integer (n,), undefined where the answer is no.
     """
     least, most, fits = float(low), float(high), True
     for i in range(values.size):
@@ -116,5 +129,5 @@ def quantise_into(values, scale, low, high, raw):  # type: ignore[no-untyped-def
         rounded = math.copysign(math.floor(abs(scaled) + 0.5), scaled)
         inside = least <= rounded <= most
         fits &= inside
-        raw[i] = np.int64(rounded) if inside else 0
+        raw[i] = rounded if inside else 0.0
     return fits

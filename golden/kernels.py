@@ -217,11 +217,11 @@ def feed_forward(c, weight, bias, obs, driven, potential, q, fresh, count):  # t
     count[1] = 0
     low, high = c.spans[OBSERVATION]
     if low < high:
-        for s in range(c.inputs):
-            if obs[s] != 0:
-                if driven.size == 0:
+        count[0] = np.count_nonzero(obs)
+        if driven.size == 0:
+            for s in range(c.inputs):
+                if obs[s] != 0:
                     add_event(potential, weight, c.neurons + s, np.int64(obs[s]) << c.obs_shift, low, high)
-                count[0] += 1
         count[1] = count[0] * c.span_words[OBSERVATION]
     if c.start:
         for group in range(c.groups + 1):

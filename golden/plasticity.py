@@ -118,12 +118,12 @@ def accumulate_sample(  # type: ignore[no-untyped-def]
                 else:
                     accumulate_dense(acc, i, c.hidden, high, own, own_change, change, q, shift, bottom, top)
     if moved_words[OBSERVATION]:
-        begin = 0 if c.spans[OBSERVATION, 0] == 0 else hidden_moved
-        end = hidden_moved if c.spans[OBSERVATION, 1] == c.hidden else moves
-        for s in range(c.inputs):
-            if obs[s] != 0:
-                words += moved_words[OBSERVATION]
-                if not defers:
+        words += moved_words[OBSERVATION] * np.count_nonzero(obs)
+        if not defers:
+            begin = 0 if c.spans[OBSERVATION, 0] == 0 else hidden_moved
+            end = hidden_moved if c.spans[OBSERVATION, 1] == c.hidden else moves
+            for s in range(c.inputs):
+                if obs[s] != 0:
                     own = modulator * np.int64(obs[s])
                     accumulate_sparse(acc, c.neurons + s, own, change, moved[begin:end], c.shift_obs, bottom, top)
     accumulate_sparse(acc_bias, 0, modulator, change, moved, c.shift_bias, bottom, top)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arguments import Observations
 from golden.config import DeviceConfig
 from golden.kernels import constants
 from golden.parameters import Parameters
@@ -58,7 +59,9 @@ def potentials(trace: NDArray[Any], seen: NDArray[Any], weight: NDArray[Any], bi
     return 2 * (trace @ weight[:neurons]) + seen @ weight[neurons:] + bias
 
 
-def device_course(config: DeviceConfig, weight: Ints, bias: Ints, obs: Ints, nonce: np.uint64, spikes: Ints) -> Course:
+def device_course(
+    config: DeviceConfig, weight: Ints, bias: Ints, obs: Observations, nonce: np.uint64, spikes: Ints
+) -> Course:
     """The course of a device's decision, exactly.
 
     Parameters
@@ -98,7 +101,7 @@ def float_course(
     return Course(spikes, trace, potentials(trace, seen, parameters.weight, parameters.bias))
 
 
-def _windowed(config: DeviceConfig, obs: Ints, nonce: np.uint64) -> Ints:
+def _windowed(config: DeviceConfig, obs: Observations, nonce: np.uint64) -> Ints:
     return windowed_observations(constants(config), obs[None], np.array([nonce], dtype=np.uint64))[:, 0]
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arguments import Observations
 from golden.compiled import compiled, inlined
 from golden.kernels import (
     ACTION,
@@ -228,7 +229,7 @@ def observation_spikes(c, obs, nonce, steps):  # type: ignore[no-untyped-def]
     return spikes
 
 
-def windowed_observations(c: Constants, obs: Ints, nonce: NDArray[np.uint64]) -> Ints:
+def windowed_observations(c: Constants, obs: Observations, nonce: NDArray[np.uint64]) -> Ints:
     """Bernoulli spikes in the window before each step of raw observations (B, S), int64 (steps, B, S)."""
     spikes = observation_spikes(c, obs, nonce, c.window + c.steps - 1)
     total = np.cumsum(np.concatenate([np.zeros_like(spikes[:1]), spikes]), axis=0)

@@ -87,7 +87,8 @@ class Agent:
         if not self._centred:
             return np.asarray(obs, dtype=np.float64)
         prepared = obs - self._obs_mean
-        prepared /= self._obs_scale
+        if self._obs_scale != 1.0:
+            prepared /= self._obs_scale
         return prepared
 
     def decide(self, obs: Array, purpose: Purpose, first: int, policy: str, spikes: bool = False) -> Decision:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from golden.arguments import Observations
 from golden.device import Device, Inference, Ints
 from golden.errors import SvpgError
 from hdl.options import CoreOptions
@@ -37,12 +38,18 @@ class TwinBackend(DeviceBackend):
         super().__init__(hardware.config, self.twins)
 
     def _infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
+        self,
+        obs: Observations,
+        nonce: NDArray[np.uint64],
+        policy: str,
+        winners: Ints | None,
+        activity: bool,
+        spikes: bool,
     ) -> Inference:
         return self.twins.infer(obs, nonce, policy, winners)
 
     def _learn(
-        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
     ) -> None:
         self.twins.learn(obs, winners, modulator, rule, nonce)
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arguments import Observations
 from golden.client import TimedInference
 from golden.config import DeviceConfig
 from golden.device import Inference, Ints
@@ -25,7 +26,9 @@ CASE_FORMAT = 1
 class Infers(Protocol):
     """A device, golden or not."""
 
-    def infer(self, obs: Ints, nonce: NDArray[np.uint64], policy: str = ..., given: Ints | None = ..., /) -> Inference:
+    def infer(
+        self, obs: Observations, nonce: NDArray[np.uint64], policy: str = ..., given: Ints | None = ..., /
+    ) -> Inference:
         """``INFER``."""
 
 
@@ -34,7 +37,7 @@ class Answers(Protocol):
 
     def infer(
         self,
-        obs: Ints,
+        obs: Observations,
         nonce: NDArray[np.uint64],
         policy: str = ...,
         given: Ints | None = ...,
@@ -56,7 +59,7 @@ class Transactions:
     given: int64 (B, G+1) or ``None``.
     """
 
-    obs: Ints
+    obs: Observations
     nonce: NDArray[np.uint64]
     policy: str
     given: Ints | None = None

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import kernels
+from golden.arguments import Observations
 from golden.config import DeviceConfig
 from golden.device import Device, Ints
 from hdl.assign import uniform_activity
@@ -161,7 +162,7 @@ class Course:
 def courses(
     device: Device,
     options: CoreOptions,
-    obs: Ints,
+    obs: Observations,
     nonce: NDArray[np.uint64],
     policy: str = "sample",
     given: Ints | None = None,

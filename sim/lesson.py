@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import SECTIONS, Apply, section_shape
+from golden.arguments import SECTIONS, Apply, Observations, section_shape
 from golden.config import DeviceConfig
 from golden.device import Ints, Learning
 from sim.archive import Arrays, load_archive, save_archive
@@ -33,7 +33,7 @@ class Learns(Protocol):
 
     def learn(
         self,
-        obs: Ints,
+        obs: Observations,
         winners: Ints,
         modulator: Ints,
         rule: str,
@@ -59,7 +59,7 @@ class Lessons:
     rule: of all of them.
     """
 
-    obs: Ints
+    obs: Observations
     winners: Ints
     modulator: Ints
     nonce: NDArray[np.uint64]

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.arguments import ACCUMULATORS, PARAMETERS, Apply, check_infer, check_learn, section_shape
+from golden.arguments import ACCUMULATORS, PARAMETERS, Apply, Observations, check_infer, check_learn, section_shape
 from golden.client import FrameDevice, TimedInference, TimedLearning
 from golden.config import DeviceConfig
 from golden.device import Ints
@@ -123,7 +123,7 @@ class Pool:
     # --- learning ------------------------------------------------------------------------------------------
     def learn(
         self,
-        obs: Ints,
+        obs: Observations,
         winners: Ints,
         modulator: Ints,
         rule: str,
@@ -166,7 +166,7 @@ class Pool:
     # --- decisions -----------------------------------------------------------------------------------------
     def infer(
         self,
-        obs: Ints,
+        obs: Observations,
         nonce: NDArray[np.uint64],
         policy: str = "sample",
         given: Ints | None = None,
@@ -198,7 +198,7 @@ def joined(kind: type[R], parts: Sequence[R]) -> R:
     return kind(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
 
 
-def largest_growth(config: DeviceConfig, obs: Ints, modulator: Ints) -> int:
+def largest_growth(config: DeviceConfig, obs: Observations, modulator: Ints) -> int:
     """The most by which a batch of samples can change any accumulator, whatever the rule and the activities.
 
     Of a recurrent synapse f·M·(trace·change + change·q), f at most 2 and the others at most 1; of an observation

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.arguments import Observations
 from golden.client import FrameDevice
 from golden.config import DeviceConfig
 from golden.device import Device, Ints, Learning
@@ -37,12 +38,12 @@ class Traffic:
 
     config: DeviceConfig
     decisions: tuple[Course, ...]
-    obs: Ints
+    obs: Observations
     winners: Ints
     device: Device
 
     @classmethod
-    def of(cls, device: Device, obs: Ints) -> Traffic:
+    def of(cls, device: Device, obs: Observations) -> Traffic:
         """That of a golden device which decides some raw observations (B, S), sampling."""
         obs = obs[:SAMPLES]
         nonce = np.arange(len(obs), dtype=np.uint64)

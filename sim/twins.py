@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.arguments import ACCUMULATORS, Apply, check_learn
+from golden.arguments import ACCUMULATORS, Apply, Observations, check_learn
 from golden.client import FrameDevice, TimedInference
 from golden.device import Device, Inference, Ints, Learning
 from golden.errors import SvpgError
@@ -83,7 +83,7 @@ class Twins:
         self.hardware.clear_learning()
         self._agree()
 
-    def infer(self, obs: Ints, nonce: NDArray[np.uint64], policy: str, given: Ints | None = None) -> Inference:
+    def infer(self, obs: Observations, nonce: NDArray[np.uint64], policy: str, given: Ints | None = None) -> Inference:
         """``INFER`` on both.
 
         Raises
@@ -99,7 +99,7 @@ class Twins:
         return expected
 
     def learn(
-        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
     ) -> Learning:
         """``LEARN`` on both.
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden import batched
+from golden import batched, kernels
+from golden.compiled import compiled
 from golden.config import DeviceConfig
 from golden.device import Device
 
@@ -62,6 +63,57 @@ def test_both_ways_give_the_same_bits(
     assert together.keys() == alone.keys()
     for name, values in alone.items():
         assert np.array_equal(values, together[name]), name
+
+
+def small_lesson(most: int, heavy: int) -> tuple[Any, ...]:
+    """Observations, modulators and changes whose products are up to ``most``, in ``heavy`` samples 256 times that."""
+    rng = np.random.default_rng(5)
+    change = 1 << LARGE.activity_frac
+    obs = rng.integers(-most // change, most // change, (BATCH, LARGE.inputs), endpoint=True, dtype=np.int32)
+    modulator = np.where(np.arange(BATCH) < heavy, 1 << 8, 1)
+    return obs, modulator * rng.choice([-1, 1], BATCH), rng.integers(-change, change, (BATCH, 23), endpoint=True)
+
+
+@pytest.mark.parametrize("rounds_products", [False, True], ids=["fused", "not fused"])
+@pytest.mark.parametrize("bits", [16, 21], ids=["small", "largest"])
+@pytest.mark.parametrize(
+    ("heavy", "floats"),
+    [(0, ["float32"]), (BATCH, ["float64"]), (40, ["float32", "float64"]), (2, ["float32"])],
+    ids=["light", "heavy", "some heavy", "few heavy"],
+)
+def test_samples_are_added_in_the_smallest_float_that_holds_them(
+    heavy: int, floats: list[str], bits: int, rounds_products: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constants = kernels.constants(LARGE)
+    low, high = constants.spans[kernels.OBSERVATION]
+    limit = int(batched.largest_product(np.float32, constants.shift_obs))
+    lesson = small_lesson(min(1 << bits, limit - 256), heavy)
+    rows = compiled(batched.accumulate_tiles.py_func) if rounds_products else batched.accumulate_tiles
+    used = []
+
+    def watched(*arguments: Any) -> None:
+        used.append(arguments[7].dtype.name)
+        rows(*arguments)
+
+    monkeypatch.setattr(batched, "accumulate_tiles", watched)
+    acc = np.arange(-LARGE.inputs * 23 // 2, LARGE.inputs * 23 // 2, dtype=np.int32).reshape(LARGE.inputs, 23)
+    one_by_one, together = acc.copy(), acc.copy()
+    obs, modulator, changes = lesson
+    scaled = (obs * modulator[:, None]).T.copy()
+    ends = (constants.acc_low, constants.acc_high)
+    batched.accumulate_events(one_by_one, scaled, changes, low, high, constants.shift_obs, *ends)
+    batched.accumulate_observations(constants, together, *lesson)
+    assert used == floats
+    assert np.array_equal(one_by_one, together) and not np.array_equal(acc, together)
+
+
+@pytest.mark.parametrize("samples", [1, 4, 7, batched.FEW_SAMPLES])
+@pytest.mark.parametrize("inputs", [8, 9, 10, 11])
+def test_products_of_few_samples_are_exact(samples: int, inputs: int) -> None:
+    rng = np.random.default_rng(6)
+    obs = rng.integers(-2048, 2047, (samples, inputs), endpoint=True, dtype=np.int32)
+    weight = rng.integers(-(1 << 15), (1 << 15) - 1, (inputs, 13), endpoint=True).astype(np.int16)
+    assert np.array_equal(batched.product_of_few(obs, weight[:, 2:]), obs.astype(np.int64) @ weight[:, 2:])
 
 
 def test_accumulators_saturate_on_the_way() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arguments import Observations
 from golden.config import DeviceConfig
 from golden.device import Inference, Ints
 from golden.errors import SvpgError
@@ -60,11 +61,17 @@ class BoardBackend(DeviceBackend):
         self._wire.close()
 
     def _infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
+        self,
+        obs: Observations,
+        nonce: NDArray[np.uint64],
+        policy: str,
+        winners: Ints | None,
+        activity: bool,
+        spikes: bool,
     ) -> Inference:
         return self._device.infer(obs, nonce, policy, winners, activity, spikes)
 
     def _learn(
-        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
     ) -> None:
         self._device.learn(obs, winners, modulator, rule, nonce, counters=False)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.arguments import SECTIONS, Apply
+from golden.arguments import SECTIONS, Apply, Observations
 from golden.config import DeviceConfig
 from golden.device import Inference
 from golden.errors import SvpgError
@@ -87,7 +87,7 @@ class DeviceBackend(abc.ABC):
         spikes: bool = False,
     ) -> Decision:
         """A batch of ``INFER`` transactions."""
-        result = self._infer(self.config.obs.quantise(obs), nonce, policy, winners, activity, spikes)
+        result = self._infer(self.config.obs.quantise(obs, np.int32), nonce, policy, winners, activity, spikes)
         names = ("events", "row_words", *(name for name in HARDWARE_COUNTERS if hasattr(result, name)))
         return Decision(
             winners=result.winners,
@@ -100,7 +100,13 @@ class DeviceBackend(abc.ABC):
 
     @abc.abstractmethod
     def _infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
+        self,
+        obs: Observations,
+        nonce: NDArray[np.uint64],
+        policy: str,
+        winners: Ints | None,
+        activity: bool,
+        spikes: bool,
     ) -> Inference:
         """``INFER``; ``q_raw`` may be of shape (B, 0) without ``activity``, ``spikes`` (B, 0, G+1) if not asked for."""
 
@@ -113,11 +119,13 @@ class DeviceBackend(abc.ABC):
         nonce: NDArray[np.uint64] | None = None,
     ) -> None:
         """A batch of ``LEARN`` transactions."""
-        self._learn(self.config.obs.quantise(obs), winners, self.config.modulator.saturate(modulator), rule, nonce)
+        self._learn(
+            self.config.obs.quantise(obs, np.int32), winners, self.config.modulator.saturate(modulator), rule, nonce
+        )
 
     @abc.abstractmethod
     def _learn(
-        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
     ) -> None:
         """``LEARN``."""
 

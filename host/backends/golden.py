@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arguments import Observations
 from golden.config import DeviceConfig
 from golden.device import Device, Inference, Ints
 from host.backends.device import DeviceBackend
@@ -20,11 +21,17 @@ class GoldenBackend(DeviceBackend):
         super().__init__(config, self.device)
 
     def _infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
+        self,
+        obs: Observations,
+        nonce: NDArray[np.uint64],
+        policy: str,
+        winners: Ints | None,
+        activity: bool,
+        spikes: bool,
     ) -> Inference:
         return self.device.infer(obs, nonce, policy, winners)
 
     def _learn(
-        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
     ) -> None:
         self.device.learn(obs, winners, modulator, rule, nonce)

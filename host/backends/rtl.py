@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arguments import Observations
 from golden.config import DeviceConfig
 from golden.device import Inference, Ints
 from golden.protocol import section_names
@@ -45,11 +46,17 @@ class RtlBackend(DeviceBackend):
         super().__init__(config, self._pool)
 
     def _infer(
-        self, obs: Ints, nonce: NDArray[np.uint64], policy: str, winners: Ints | None, activity: bool, spikes: bool
+        self,
+        obs: Observations,
+        nonce: NDArray[np.uint64],
+        policy: str,
+        winners: Ints | None,
+        activity: bool,
+        spikes: bool,
     ) -> Inference:
         return self._pool.infer(obs, nonce, policy, winners, activity, spikes)
 
     def _learn(
-        self, obs: Ints, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
     ) -> None:
         self._pool.learn(obs, winners, modulator, rule, nonce, counters=False)

@@ -144,9 +144,11 @@ class DoomHealthGathering(gymnasium.Env[NDArray[np.float32], np.int64]):
     def _observation(self) -> NDArray[np.float32]:
         if self._blank:
             return np.full(HEIGHT * WIDTH, 0.5, dtype=np.float32)
-        # Sums of integers: the same on every machine. Rows first, which lie together in memory.
-        rows = self._screen.reshape(HEIGHT, SHRINK, WIDTH * SHRINK).sum(axis=1, dtype=np.uint16)
-        sums = sum(rows[:, column::SHRINK] for column in range(SHRINK))
+        # Sums of integers: the same on every machine. Four pixels are a word, which adds two pairs of them at a time.
+        words = self._screen.view(np.uint32)
+        pairs = (words & 0xFF00FF) + (words >> 8 & 0xFF00FF)
+        down = pairs[0::SHRINK] + pairs[1::SHRINK] + pairs[2::SHRINK] + pairs[3::SHRINK]
+        sums = (down & 0xFFFF) + (down >> 16)
         if self._mirror:
             sums = sums[:, ::-1]
         return (sums.astype(np.float32) / np.float32(255 * SHRINK * SHRINK)).ravel()

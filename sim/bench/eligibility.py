@@ -10,7 +10,7 @@ import cocotb
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import RULES
+from golden.arguments import RULES, Observations
 from golden.kernels import constants, divided
 from golden.plasticity import accumulate_sample
 from golden.server import existing_synapses
@@ -47,7 +47,7 @@ class Sample:
     q: Ints
     second: Ints
     winners: Ints
-    obs: Ints
+    obs: Observations
     modulator: int
     more: bool = False
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import kernels
+from golden.arguments import Observations
 from golden.config import DeviceConfig
 
 Ints = NDArray[np.int64]
@@ -36,7 +37,7 @@ def empty(config: DeviceConfig) -> Ints:
     return np.zeros(config.neurons, dtype=np.int64)
 
 
-def golden_start(config: DeviceConfig, obs: Ints) -> tuple[Events, Ints]:
+def golden_start(config: DeviceConfig, obs: Observations) -> tuple[Events, Ints]:
     """Events of :func:`golden.kernels.feed_forward` for raw observations (S,), and the activities (N,) after it."""
     q = empty(config)
     with recorded_events() as events:
