@@ -205,7 +205,7 @@ def _doom(backend: str, algorithm: str) -> Settings:
         critic=Critic(hidden=128),
         centring=Centring(frames=1000),
         training=Training(
-            episodes=500, validate_every=50, validation_episodes=6, checkpoint_every=40, threshold=800.0, hold=0
+            episodes=450, validate_every=50, validation_episodes=6, checkpoint_every=40, threshold=800.0, hold=0
         ),
     )
 
