@@ -87,7 +87,7 @@ class Shown(NamedTuple):
 def shown(obs):  # type: ignore[no-untyped-def]
     """:class:`Shown` of observations (S,)."""
     neuron = np.flatnonzero(obs)
-    return Shown(neuron, obs[neuron], np.zeros_like(neuron), np.zeros(neuron.size, dtype=np.uint64))
+    return Shown(neuron, obs[neuron].astype(np.int64), np.zeros_like(neuron), np.zeros(neuron.size, dtype=np.uint64))
 
 
 @inlined

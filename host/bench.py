@@ -23,6 +23,8 @@ from host.learning_bench import NAMES as LEARNING
 from host.learning_bench import measure as measure_learning
 from host.link_bench import NAMES as LINK
 from host.link_bench import measure as measure_link
+from host.training_bench import NAMES as TRAINING
+from host.training_bench import measure as measure_training
 
 NETS = {
     "pendulum": DeviceConfig(inputs=4, groups=8, group_size=8, actions=5),
@@ -53,10 +55,15 @@ Measurement = dict[str, Any]
 
 MEASURES = {
     name: measure
-    for known, measure in ((HARDWARE, measure_hardware), (LEARNING, measure_learning), (LINK, measure_link))
+    for known, measure in (
+        (HARDWARE, measure_hardware),
+        (LEARNING, measure_learning),
+        (LINK, measure_link),
+        (TRAINING, measure_training),
+    )
     for name in known
 }
-"""What measures the benchmarks of hardware."""
+"""What measures the benchmarks of hardware and of training."""
 
 
 def names(mode: str | None = None) -> list[str]:
