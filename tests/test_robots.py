@@ -476,6 +476,15 @@ def test_red_cabinet_is_drawn_where_the_plan_has_it() -> None:
         assert moved[max(row - 12, 0) : row + 12, max(column - 12, 0) : column + 12].any()
 
 
+@pytest.mark.parametrize(("scatter", "least", "most"), [(0, 0, 0), (0.5, 0.15, 0.4), (1, 0.5, 0.75)])
+def test_scattered_episodes_of_a_varied_room_start_near_the_target_too(
+    scatter: float, least: float, most: float
+) -> None:
+    env: Any = RobotNavigationVaried(scatter=scatter, blank=1)
+    ways = np.array([env.reset(seed=seed)[1]["shortest"] for seed in range(60)])
+    assert ways.min() > 0 and least <= (ways < NEAREST).mean() <= most
+
+
 def test_random_policy_seldom_finds_the_target_of_a_varied_room() -> None:
     rng, env = np.random.default_rng(0), RobotNavigationVaried(split=1, blank=1)
     found = [play(env, seed, lambda: int(rng.integers(5)))[1]["success"] for seed in range(200)]

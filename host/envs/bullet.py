@@ -189,6 +189,18 @@ def check_split(split: float, names: Sequence[str]) -> str:
     return names[int(split)]
 
 
+def check_share(name: str, share: float) -> float:
+    """The argument called ``name``.
+
+    Raises
+    ------
+    SvpgError: it is not from 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise SvpgError(f"{name} = {share!r} is out of range; give a share from 0 to 1")
+    return share
+
+
 def check_action(action: np.int64 | int, count: int) -> int:
     """The action as an integer.
 

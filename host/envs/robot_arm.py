@@ -10,8 +10,19 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from golden.errors import SvpgError
-from host.envs.bullet import Camera, Frames, Picture, Scene, Sight, check_action, check_split, engine, grey, halved
+from host.envs.bullet import (
+    Camera,
+    Frames,
+    Picture,
+    Scene,
+    Sight,
+    check_action,
+    check_share,
+    check_split,
+    engine,
+    grey,
+    halved,
+)
 from host.envs.scaling import check_render_mode
 
 SIZE = 64
@@ -171,9 +182,7 @@ class RobotArm(gymnasium.Env[NDArray[np.float32], np.int64]):
     ) -> None:
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
         self._split = check_split(split, SPLITS)
-        if not 0 <= scatter <= 1:
-            raise SvpgError(f"scatter = {scatter!r} is out of range; give a share from 0 to 1")
-        self._scatter = scatter
+        self._scatter = check_share("scatter", scatter)
         self._sight = Sight(mirror, blank)
         self.observation_space = Box(0.0, 1.0, (SIZE * SIZE,), np.float32)
         self.action_space = Discrete(len(MOVES))

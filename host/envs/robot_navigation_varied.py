@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from host.envs.bullet import check_share
 from host.envs.robot_navigation import FARTHEST, NEAREST, SPLITS, RobotNavigation
 from host.envs.room import FURNITURE, LENGTH, TARGET, WIDTH, Furniture, Plan, Room
 
@@ -95,6 +96,7 @@ class RobotNavigationVaried(RobotNavigation):
     Parameters
     ----------
     split: rooms: 0 for training, 1 for tests.
+    scatter: share of the episodes, from 0 to 1, that start anywhere out of which a way leads, near the target too.
     mirror, blank: see :class:`host.envs.bullet.Sight`.
     render_mode: ``rgb_array`` or ``None``.
 
@@ -103,8 +105,16 @@ class RobotNavigationVaried(RobotNavigation):
     SvpgError: PyBullet is not installed, or a number out of range.
     """
 
-    def __init__(self, split: float = 0, mirror: float = 0, blank: float = 0, render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        split: float = 0,
+        scatter: float = 0,
+        mirror: float = 0,
+        blank: float = 0,
+        render_mode: str | None = None,
+    ) -> None:
         super().__init__(split, mirror, blank, render_mode)
+        self._scatter = check_share("scatter", scatter)
         self.layout = Layout(self._split, 0)
 
     def _open(self) -> Room:
@@ -113,6 +123,8 @@ class RobotNavigationVaried(RobotNavigation):
     def _starts(self) -> NDArray[np.int64]:
         self.layout = Layout(self._split, int(self.np_random.integers(ROOMS)))
         self._plan = self.layout.plan
+        if self._scatter > 0 and self.np_random.random() < self._scatter:
+            return np.flatnonzero(self._plan.steps >= 1)
         return self.layout.starts
 
     def _arrange(self) -> None:
