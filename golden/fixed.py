@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.compiled import compiled
+from golden.compiled import compiled, inlined
 from golden.errors import SvpgError
 
 Integer = TypeVar("Integer", bound=np.signedinteger)
@@ -55,7 +54,8 @@ class Format:
     def round(self, values: ArrayLike) -> NDArray[np.float64]:
         """Scale and round to the nearest integer, halves away from zero; no range check (float64)."""
         scaled = np.asarray(values, dtype=np.float64) * float(1 << self.frac)
-        return np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
+        rounded: NDArray[np.float64] = away_from_zero.py_func(scaled)
+        return rounded
 
     @overload
     def quantise(self, values: ArrayLike) -> NDArray[np.int64]: ...
@@ -113,6 +113,12 @@ class Format:
         return f"{'s' if self.signed else 'u'}{self.bits}.{self.frac}"
 
 
+@inlined
+def away_from_zero(values):  # type: ignore[no-untyped-def]
+    """The rule: to the nearest integer, halves away from zero; of one float64 when compiled, or of an array."""
+    return np.copysign(np.floor(np.abs(values) + 0.5), values)
+
+
 @compiled
 def quantise_into(values, scale, low, high, raw):  # type: ignore[no-untyped-def]
     """``raw[i]`` = :meth:`Format.round` of ``values[i]`` in one pass; whether all lie within [low, high].
@@ -123,11 +129,11 @@ def quantise_into(values, scale, low, high, raw):  # type: ignore[no-untyped-def
     scale: 2**frac; low, high: of the format.
     raw: integer (n,), undefined where the answer is no.
     """
-    least, most, fits = float(low), float(high), True
+    # Nothing here branches, so that several values are rounded at a time.
+    least, most, outside = float(low), float(high), 0
     for i in range(values.size):
-        scaled = values[i] * scale
-        rounded = math.copysign(math.floor(abs(scaled) + 0.5), scaled)
-        inside = least <= rounded <= most
-        fits &= inside
+        rounded = away_from_zero(values[i] * scale)
+        inside = (least <= rounded) & (rounded <= most)
+        outside += not inside
         raw[i] = rounded if inside else 0.0
-    return fits
+    return outside == 0
