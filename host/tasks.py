@@ -247,10 +247,14 @@ def _arm(backend: str, algorithm: str) -> Settings:
         episodes=7000, validate_every=200, validation_episodes=100, checkpoint_every=1000, threshold=0.97, hold=2
     )
     settings = _robot(backend, 4096, _rollouts(0.9), training)
+    # With steps twice as large the greedy policy finds 88 to 94 % of fresh cubes.
+    rate = _rate(backend) / 2
     return dataclasses.replace(
         settings,
         network=settings.network.replace(**FINE),
-        learning=dataclasses.replace(settings.learning, entropy=0.01, decay=4, floor=26, halve=1000),
+        learning=dataclasses.replace(
+            settings.learning, rate=rate, obs_rate=rate, entropy=0.01, decay=4, floor=26, halve=1000
+        ),
     )
 
 

@@ -45,7 +45,11 @@ VARIANTS = (
 SLOWER = ["learning.rate=0.0003", "learning.obs_rate=0.0003"]
 
 SETTINGS: dict[tuple[str, str], list[str]] = {
-    ("robot-arm", "published"): CONNECTED,
+    ("robot-arm", "published"): [
+        *CONNECTED,
+        "learning.rate=0.0009765625",
+        "learning.obs_rate=0.0009765625",
+    ],
     ("robot-arm", "MLP, backpropagation"): SLOWER,
     ("robot-navigation", "published"): [
         *CONNECTED,
