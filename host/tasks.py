@@ -186,12 +186,12 @@ def _doom(backend: str, algorithm: str) -> Settings:
             entropy=0.02 if real else 0.01,
             decay=4,
             floor=26,
-            halve=320,
+            halve=480,
             init_recurrent=0.1,
             init_obs=0.15,
         ),
         ppo=Ppo(
-            epochs=2,
+            epochs=3,
             clip=0.2,
             gamma=0.98,
             advantage="gae",
@@ -247,7 +247,7 @@ def _arm(backend: str, algorithm: str) -> Settings:
         episodes=7000, validate_every=200, validation_episodes=100, checkpoint_every=1000, threshold=0.97, hold=2
     )
     settings = _robot(backend, 4096, _rollouts(0.9), training)
-    # With steps twice as large golden's greedy policy finds 88 to 94 % of fresh cubes.
+    # With steps twice as large golden's greedy policy finds 89 to 97 % of 300 fresh cubes, with these 92 to 98 %.
     rate = FLOAT_RATE if backend == "float" else DEVICE_RATE / 2
     return dataclasses.replace(
         settings,
