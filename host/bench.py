@@ -128,22 +128,25 @@ def _call(backend: Backend, net: str, what: str) -> Callable[[], object]:
     backend.load(random_start(config, seed=1, recurrent=0.5, observation=0.1))
     rng = np.random.default_rng(0)
     batch = 1 if what == "infer-1" else 256
-    obs = rng.random((batch, config.inputs)) * (rng.random((batch, config.inputs)) < DENSITY[net.split("-")[0]])
+    shape, density = (batch, config.inputs), DENSITY[net.split("-")[0]]
+    # In turns: golden knows what it computed from the batch before.
+    first, second = (rng.random(shape) * (rng.random(shape) < density) for _ in range(2))
+    turns = itertools.cycle((first, second))
     counter: Iterator[int] = itertools.count()
 
     def nonces() -> np.ndarray:
-        first = next(counter) * batch
-        return np.arange(first, first + batch, dtype=np.uint64)
+        start = next(counter) * batch
+        return np.arange(start, start + batch, dtype=np.uint64)
 
     if what.startswith("infer"):
-        return lambda: backend.infer(obs, nonces(), "sample")
+        return lambda: backend.infer(next(turns), nonces(), "sample")
     decided = nonces()
-    winners = backend.infer(obs, decided, "sample").winners
+    winners = backend.infer(first, decided, "sample").winners
     modulator = rng.normal(size=batch)
-    backend.learn(obs, winners, modulator, "contrastive", decided)
+    backend.learn(first, winners, modulator, "contrastive", decided)
     if what == "apply":
         return lambda: backend.apply(Update("rmsprop", 2.0**-10, 2.0**-10, batch))
-    return lambda: backend.learn(obs, winners, modulator, "contrastive", decided)
+    return lambda: backend.learn(first, winners, modulator, "contrastive", decided)
 
 
 def _medians(calls: dict[str, Callable[[], object]], rounds: int, budget: float) -> dict[str, float]:

@@ -246,10 +246,10 @@ ever, the cube being half-way between positions that it knows; who draws gets ou
 successful episodes of the {TRIALS}; *of oracle's* is their ratio to the least possible in the same episodes, per seed;
 *trained*, median environment steps of training.
 
-Golden's contrastive rule learns at 2^-10 in navigation and at 2^-11 with the arm (at 2^-10 its seeds had 97, 93, 89, 95 and
-94 % of 300), float's at 0.001. The others have rates of their own where these do not suit them: the MLP 0.0003 (at 0.001 4 % in
-navigation, 80 % with the arm), the published rule 2^-10 with the arm, and in navigation 2^-11, 2^-13 from pixels, with
-weights of 13 fraction bits (at 2^-10 0 %; the arm had 74 % so, with its first seed, instead of 78 %).
+Golden's contrastive rule learns at 2^-10 in navigation and at 2^-11 with the arm (at 2^-10 its seeds had 97, 93, 89,
+95 and 94 % of 300), float's at 0.001. The others have rates of their own where these do not suit them: the MLP 0.0003
+(at 0.001 4 % in navigation, 80 % with the arm), the published rule 2^-10 with the arm, and in navigation 2^-11, 2^-13
+from pixels, with weights of 13 fraction bits (at 2^-10 0 %; the arm had 74 % so, with its first seed, instead of 78 %).
 
 {table}
 
