@@ -341,7 +341,7 @@ TASKS = {
             actions=5,
             defaults=_navigation,
             environment="svpg/RobotNavigationVaried-v0",
-            options=("split", "mirror", "blank"),
+            options=("split", "scatter", "mirror", "blank"),
             measures=("success",),
             score="score",
         ),
