@@ -269,9 +269,10 @@ less often, in both tasks. The contrastive rule has none of the former, and need
 
 ## The agents that ship
 
-Golden's first seed, in navigation an earlier run of it, on {MANY} further fresh starts; and played one episode after the
-other on golden and the RTL (64 lanes), as `svpg lockstep robot-arm --pretrained --together 1 --decisions 200 --policy greedy` does. Cycles are
-per decision; nearly all are row words of pixels, four for each.
+Golden's first seed, in navigation an earlier run of it, on {MANY} further fresh starts; and played one episode after
+the other on golden and the RTL (64 lanes), as
+`svpg lockstep robot-arm --pretrained --together 1 --decisions 200 --policy greedy` does. Cycles are per decision;
+nearly all are row words of pixels, four for each.
 
 {shipped}
 
