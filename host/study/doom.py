@@ -158,8 +158,8 @@ all anew. ViZDoom's `health_gathering`, 60 × 80 grey pixels, 20×10 hidden neur
 and *steps* are means of {count} greedy episodes of 525 steps from fresh starts; *mirrored* and *blank* change the
 picture of a trained agent, the last column its weights from pixels to hidden neurons. *Seconds* are processor time of
 the training with its validations and games, with one or two more jobs on two cores, which share their memory. Golden's
-seed 2 alone was trained with nothing beside it, and after its steps had become cheaper by a seventh: alone on one core,
-games included, they take 1.28 ms now (`svpg bench {TASK}/training`).
+seeds 0 and 2 alone were trained with nothing beside them, and after its steps had become cheaper by a seventh: alone on
+one core, games included, they take 1.28 ms now (`svpg bench {TASK}/training`).
 
 Survival alone proves little: a script without eyes lives nearly as long. What counts is how many medkits an agent
 finds, and that it fails when it cannot see.
