@@ -23,6 +23,7 @@ from host.learning_bench import NAMES as LEARNING
 from host.learning_bench import measure as measure_learning
 from host.link_bench import NAMES as LINK
 from host.link_bench import measure as measure_link
+from host.tasks import get_task
 from host.training_bench import NAMES as TRAINING
 from host.training_bench import measure as measure_training
 
@@ -33,17 +34,7 @@ NETS = {
 NETS |= {f"{net}-spike": config.replace(**SPIKES) for net, config in NETS.items()}
 # As many steps as the authors take; their window of 40 is no power of two.
 NETS["pendulum-spike-42"] = NETS["pendulum-spike"].replace(steps=42, window=32)
-NETS["doom"] = DeviceConfig(
-    inputs=4800,
-    groups=20,
-    group_size=10,
-    actions=5,
-    removed="hhsa",
-    weight_frac=13,
-    acc_frac=18,
-    moment_bits=28,
-    moment_frac=28,
-)
+NETS["doom"] = get_task("doom-health-gathering").defaults("golden", "ppo").network
 
 DENSITY = {"pendulum": 1.0, "mnist": 0.19, "doom": 1.0}
 """Share of observations that are not zero (MNIST's own figure)."""

@@ -8,12 +8,9 @@ import sys
 import time
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from golden.arguments import Observations
-from golden.device import Device, Inference, Ints
+from golden.device import Device
 from golden.errors import SvpgError
 from hdl.options import CoreOptions
 from host.backends.device import DeviceBackend
@@ -36,22 +33,6 @@ class TwinBackend(DeviceBackend):
         self.twins = Twins(Device(hardware.config), hardware.device, dataclasses.asdict(hardware.options))
         self.sections = self.twins.sections
         super().__init__(hardware.config, self.twins)
-
-    def _infer(
-        self,
-        obs: Observations,
-        nonce: NDArray[np.uint64],
-        policy: str,
-        winners: Ints | None,
-        activity: bool,
-        spikes: bool,
-    ) -> Inference:
-        return self.twins.infer(obs, nonce, policy, winners)
-
-    def _learn(
-        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
-    ) -> None:
-        self.twins.learn(obs, winners, modulator, rule, nonce)
 
 
 @dataclass(frozen=True)

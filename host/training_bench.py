@@ -18,8 +18,6 @@ from host.settings import RunConfig
 from host.tasks import default_algorithm, get_task
 from host.training import Trainer
 
-WHAT = "training"
-
 PARTS: dict[str, tuple[Callable[..., object], ...]] = {
     "environments": (Fleet.step, Fleet.reset),
     "decisions": (Agent.decide,),
@@ -30,7 +28,7 @@ PARTS: dict[str, tuple[Callable[..., object], ...]] = {
 
 ROLLOUTS = 2
 
-NAMES = tuple(f"{name}/{WHAT}" for name in ("doom-health-gathering", "robot-arm", "robot-navigation"))
+NAMES = tuple(f"{name}/training" for name in ("doom-health-gathering", "robot-arm", "robot-navigation"))
 
 
 def measure(name: str, row: Row, quick: bool) -> None:

@@ -53,7 +53,7 @@ class Transactions:
 
     Parameters
     ----------
-    obs: raw, int64 (B, S).
+    obs: raw, integer (B, S).
     nonce: uint64 (B,).
     policy: of all of them.
     given: int64 (B, G+1) or ``None``.

@@ -52,7 +52,7 @@ class Lessons:
 
     Parameters
     ----------
-    obs: raw, int64 (B, S).
+    obs: raw, integer (B, S).
     winners: int64 (B, G+1).
     modulator: raw, int64 (B,).
     nonce: uint64 (B,), of the decisions; read in spike mode alone.

@@ -83,7 +83,9 @@ class Twins:
         self.hardware.clear_learning()
         self._agree()
 
-    def infer(self, obs: Observations, nonce: NDArray[np.uint64], policy: str, given: Ints | None = None) -> Inference:
+    def infer(
+        self, obs: Observations, nonce: NDArray[np.uint64], policy: str = "sample", given: Ints | None = None
+    ) -> Inference:
         """``INFER`` on both.
 
         Raises

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from golden.arguments import Observations
 from golden.config import DeviceConfig
-from golden.device import Inference, Ints
 from golden.errors import SvpgError
 from golden.protocol import section_names
 from host.backend import Port
-from host.backends.device import DeviceBackend
+from host.backends.device import HardwareBackend
 from host.wire import connect
 
 
-class BoardBackend(DeviceBackend):
+class BoardBackend(HardwareBackend):
     """The device on an FPGA, through the link (docs/link.md); see :class:`host.backend.Backend`.
 
     A batch is sent as fast as the line takes it, with as many transactions on their way as the device's buffers hold.
@@ -37,7 +32,7 @@ class BoardBackend(DeviceBackend):
 
     def __init__(self, config: DeviceConfig, port: Port, learns: tuple[str, str] | None = None) -> None:
         self._wire = connect(config, port)
-        self._device = device = self._wire.device
+        device = self._wire.device
         self.sections = section_names(device.sections)
         super().__init__(config, device)
         if learns:
@@ -59,19 +54,3 @@ class BoardBackend(DeviceBackend):
     def close(self) -> None:
         """Close the port; the board keeps its memories."""
         self._wire.close()
-
-    def _infer(
-        self,
-        obs: Observations,
-        nonce: NDArray[np.uint64],
-        policy: str,
-        winners: Ints | None,
-        activity: bool,
-        spikes: bool,
-    ) -> Inference:
-        return self._device.infer(obs, nonce, policy, winners, activity, spikes)
-
-    def _learn(
-        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
-    ) -> None:
-        self._device.learn(obs, winners, modulator, rule, nonce, counters=False)

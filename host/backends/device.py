@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-import abc
 import math
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from golden.arguments import SECTIONS, Apply, Observations
 from golden.config import DeviceConfig
-from golden.device import Inference
+from golden.device import Inference, Learning
 from golden.errors import SvpgError
 from golden.parameters import Parameters, from_octaves, to_octaves
 from golden.protocol import HARDWARE_COUNTERS
 from host.backend import Decision, Update
+from sim.case import Answers, Infers
+from sim.lesson import Learns
 
 Ints = NDArray[np.int64]
 
 
-class IntegerDevice(Protocol):
+class IntegerDevice(Infers, Learns, Protocol):
     """What all devices offer alike; :class:`golden.device.Device` says what each method does."""
 
     def info(self) -> dict[str, int | str]:
         """``INFO``."""
 
-    def load(self, section: str, values: ArrayLike, start: int = 0) -> None:
-        """``LOAD``."""
-
-    def read(self, section: str, start: int = 0, count: int | None = None) -> Ints:
-        """``READ``."""
-
-    def apply(self, arguments: Apply) -> object:
-        """``APPLY``."""
-
     def clear_learning(self) -> None:
         """``CLEAR``."""
 
 
-class DeviceBackend(abc.ABC):
+class HardwareDevice(Answers, IntegerDevice, Protocol):
+    """One whose responses hold no more than is asked for."""
+
+    def learn(
+        self,
+        obs: Observations,
+        winners: Ints,
+        modulator: Ints,
+        rule: str,
+        nonce: NDArray[np.uint64] | None = ...,
+        counters: bool = ...,
+        /,
+    ) -> Learning | None:
+        """``LEARN``."""
+
+
+class DeviceBackend:
     """A device that infers and learns; see :class:`host.backend.Backend`.
 
     Observations and modulators are quantised here, modulators saturate; everything after that is integer.
@@ -98,7 +106,6 @@ class DeviceBackend(abc.ABC):
             spikes=result.spikes if spikes and self.config.spikes else None,
         )
 
-    @abc.abstractmethod
     def _infer(
         self,
         obs: Observations,
@@ -109,6 +116,7 @@ class DeviceBackend(abc.ABC):
         spikes: bool,
     ) -> Inference:
         """``INFER``; ``q_raw`` may be of shape (B, 0) without ``activity``, ``spikes`` (B, 0, G+1) if not asked for."""
+        return self._integers.infer(obs, nonce, policy, winners)
 
     def learn(
         self,
@@ -123,11 +131,11 @@ class DeviceBackend(abc.ABC):
             self.config.obs.quantise(obs, np.int32), winners, self.config.modulator.saturate(modulator), rule, nonce
         )
 
-    @abc.abstractmethod
     def _learn(
-        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None = None
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None
     ) -> None:
         """``LEARN``."""
+        self._integers.learn(obs, winners, modulator, rule, nonce)
 
     def apply(self, update: Update) -> None:
         """``APPLY`` with the mean over the power of two nearest to the batch."""
@@ -164,7 +172,7 @@ class DeviceBackend(abc.ABC):
         for section in self.sections:
             self._integers.load(section, state[section])
 
-    def close(self) -> None:  # noqa: B027  (a board has more to do)
+    def close(self) -> None:
         """Nothing to give back."""
 
     def _shape(self, section: str) -> tuple[int, ...]:
@@ -173,6 +181,35 @@ class DeviceBackend(abc.ABC):
 
     def _read(self, section: str) -> Ints:
         return self._integers.read(section).reshape(self._shape(section))
+
+
+class HardwareBackend(DeviceBackend):
+    """Hardware, which is asked for what is read of its answers.
+
+    Parameters
+    ----------
+    config, device: as above.
+    """
+
+    def __init__(self, config: DeviceConfig, device: HardwareDevice) -> None:
+        super().__init__(config, device)
+        self._hardware = device
+
+    def _infer(
+        self,
+        obs: Observations,
+        nonce: NDArray[np.uint64],
+        policy: str,
+        winners: Ints | None,
+        activity: bool,
+        spikes: bool,
+    ) -> Inference:
+        return self._hardware.infer(obs, nonce, policy, winners, activity, spikes)
+
+    def _learn(
+        self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None
+    ) -> None:
+        self._hardware.learn(obs, winners, modulator, rule, nonce, False)
 
 
 def apply_arguments(update: Update) -> Apply:
