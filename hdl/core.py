@@ -32,7 +32,7 @@ from golden.protocol import (
 from hdl import clocks
 from hdl.decision import Decision
 from hdl.layouts import WORD
-from hdl.memory import RowMemory, WideMemory, row_address, row_addresses
+from hdl.memory import BANK_WORDS, RowMemory, row_address, row_addresses
 from hdl.observations import ObservationQueue
 from hdl.options import CoreOptions
 from hdl.pipeline import StreamRegister
@@ -76,7 +76,17 @@ class Core(wiring.Component):
         learns = abilities.learns
         m.submodules.reader = reader = CommandReader(config, abilities)
         m.submodules.queue = queue = ObservationQueue(config)
-        memories = {section: RowMemory(config, section, learns) for section in abilities.sections}
+        bank_words = BANK_WORDS if self.options.banked else 0
+        memories = {
+            section: RowMemory(
+                config,
+                section,
+                # What several words are fetched from is a memory of its own.
+                bank_words=bank_words if section == Section.WEIGHT and self.options.words == 1 else 0,
+                writes_learn=learns,
+            )
+            for section in abilities.sections
+        }
         for section, memory in memories.items():
             own = {Section.ACC: clocks.LEARN, Section.MOMENT: clocks.UPDATE}.get(section)
             m.submodules[SECTION_NAMES[section]] = clocks.within(own, memory, platform) if own else memory
@@ -124,8 +134,9 @@ class Core(wiring.Component):
         deciding = Signal()
         weights = memories[Section.WEIGHT]
         if self.options.words > 1:
-            # What several words are fetched from is a memory of its own.
-            m.submodules.wide = wide = WideMemory(config, self.options.words, learns)
+            m.submodules.wide = wide = RowMemory(
+                config, words=self.options.words, bank_words=bank_words, writes_learn=learns
+            )
             connect(m, decision.fetch, wide.fetch)
             m.d.comb += attach(weights.write, wide.write)
         else:
@@ -138,7 +149,7 @@ class Core(wiring.Component):
                     *attach(decision.acc_fetch, memories[Section.ACC].fetch),
                     *attach(decision.acc_write, memories[Section.ACC].write),
                 ]
-            updater = Updater(config, abilities)
+            updater = Updater(config, abilities, banked=memories[Section.WEIGHT].bank_words > 0)
             m.submodules.updater = clocks.within(clocks.UPDATE, updater, platform)
             connect(m, updater.share, decision.share)
             job = updater.starts.payload
@@ -244,6 +255,13 @@ class Core(wiring.Component):
                     reads.eq(request.command == Command.READ),
                 ]
                 m.next = "HEADER"
+                if weights.bank_words:
+                    with m.If(reads):
+                        m.next = "FETCH"
+            if weights.bank_words:
+                # A fetch from banks takes a cycle more than the header.
+                with m.State("FETCH"):
+                    m.next = "HEADER"
             with m.State("DECIDE"):
                 m.d.comb += finished.eq(decision.done)
                 with m.If(decision.done):

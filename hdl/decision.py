@@ -81,6 +81,7 @@ class Decision(wiring.Component):
             options.wide(config),
             scan_lanes=options.softmax_lanes,
             learns=options.learns and options.shared,
+            banked=options.banked,
             words=options.words,
         )
         self._draws = DrawStore(config, rounds_per_cycle=options.rounds_per_cycle)

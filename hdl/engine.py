@@ -13,7 +13,7 @@ from golden.config import DeviceConfig
 from golden.errors import SvpgError
 from hdl.lanes import LaneMultipliers, LaneShifters, as_shift, share_signature, shift_value
 from hdl.layouts import Scan, event, event_bits, potential_beat, word_index
-from hdl.memory import FETCH_LATENCY, fetch_signature, row_address
+from hdl.memory import fetch_latency, fetch_signature, row_address
 from hdl.pipeline import delay
 from hdl.potentials import Potentials, opening_latency
 
@@ -51,9 +51,9 @@ NO_WORD_LATENCY = 5
 """Cycles from an event of no word that asks for potentials to the first beat of them, nothing else being in work."""
 
 
-def engine_latency(config: DeviceConfig) -> int:
+def engine_latency(config: DeviceConfig, banked: bool) -> int:
     """Cycles from an event of one word that asks for potentials to the first beat of them."""
-    return FETCH_LATENCY + 4 + opening_latency(config)
+    return fetch_latency(banked) + 4 + opening_latency(config)
 
 
 class EventEngine(wiring.Component):
@@ -83,6 +83,7 @@ class EventEngine(wiring.Component):
     config: sizes, formats, ``lanes`` weights per word.
     scan_lanes: neurons per beat of potentials, at most ``config.lanes``, so that a beat lies in two words at most.
     learns: learning may borrow the multipliers.
+    banked: weights come from banks (:class:`hdl.memory.RowMemory`).
     words: row words of the device in one of ``config`` (:meth:`hdl.options.CoreOptions.wide`); they are counted.
 
     Members
@@ -97,13 +98,15 @@ class EventEngine(wiring.Component):
     stall_count: Out; cycles since then in which an event with words was offered and no row word was read.
     """
 
-    def __init__(self, config: DeviceConfig, *, scan_lanes: int, learns: bool = False, words: int = 1) -> None:
+    def __init__(
+        self, config: DeviceConfig, *, scan_lanes: int, learns: bool = False, banked: bool = False, words: int = 1
+    ) -> None:
         if not 1 <= scan_lanes <= config.lanes:
             raise SvpgError(
                 f"scan_lanes = {scan_lanes} is not possible; give 1 to {config.lanes}, the lanes of a row word"
             )
         self.config, self.scan_lanes, self.learns, self.words = config, scan_lanes, learns, words
-        self.latency = engine_latency(config)
+        self.banked, self.latency = banked, engine_latency(config, banked)
         super().__init__(
             {
                 "fetch": Out(fetch_signature(config)),
@@ -209,7 +212,7 @@ class EventEngine(wiring.Component):
 
         # --- row word, product, sum ------------------------------------------------------------------------
         # Stage i holds what was issued i + 1 cycles ago; in the last one a product enters the potentials.
-        stages = FETCH_LATENCY + 1
+        stages = fetch_latency(self.banked) + 1
         valid = [Signal(name=f"valid{i}") for i in range(stages)]
         target = [Signal(index, name=f"target{i}") for i in range(stages)]
         factors = self._factors(m, value, stages - 1)

@@ -37,6 +37,8 @@ class CoreOptions:
     shared: learning borrows the multipliers of inference; without, it has others, and what chooses between the two is
         saved.
     products: multipliers per lane when it learns; with 1 instead of 2, a row that has changed takes two cycles a word.
+    banked: what decisions fetch weights from lies in banks as deep as a block, with registers behind them: a fetch
+        takes a cycle more, and no way from a block goes far (:mod:`hdl.memory`).
     words: row words that inference takes per cycle, a power of two; learning, loading and reading take one, so that
         a fast decision does not need as many lanes that learn.
     compact: the core that takes one step after the other (docs/compact.md); all above but what it learns with do not
@@ -55,6 +57,7 @@ class CoreOptions:
     optimisers: str = ""
     shared: bool = True
     products: int = 2
+    banked: bool = False
     words: int = 1
     compact: bool = False
 

@@ -61,7 +61,12 @@ class SpikeDecision(wiring.Component):
         self.config, self.options = config, options
         self.rules = options.abilities.within(config).rules
         random: dict[str, Any] = {"rounds_per_cycle": options.rounds_per_cycle, "pipelined": options.pipelined}
-        self._engine = EventEngine(config, scan_lanes=options.softmax_lanes, learns=options.learns and options.shared)
+        self._engine = EventEngine(
+            config,
+            scan_lanes=options.softmax_lanes,
+            learns=options.learns and options.shared,
+            banked=options.banked,
+        )
         self._draws = SpikeDraws(config, **random)
         self._observed = ObservationSpikes(config, **random) if config.obs_spikes == "bernoulli" else None
         if options.learns:

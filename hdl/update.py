@@ -14,7 +14,7 @@ from golden.protocol import SECTION_NAMES, Abilities, Section
 from hdl.engine import COUNTER_BITS
 from hdl.fixed import bit_length, halves, saturate
 from hdl.lanes import share_signature
-from hdl.memory import FETCH_LATENCY, fetch_signature, row_addresses, write_signature
+from hdl.memory import FETCH_LATENCY, fetch_latency, fetch_signature, row_addresses, write_signature
 from hdl.pipeline import delay
 
 HANDOVER = 1
@@ -50,6 +50,7 @@ class Updater(wiring.Component):
     ----------
     config: sizes and formats.
     abilities: optimisers of the build.
+    banked: weights come from banks (:class:`hdl.memory.RowMemory`).
 
     Members
     -------
@@ -60,8 +61,8 @@ class Updater(wiring.Component):
     done: Out; cycles: Out; those of the last transaction, :data:`HANDOVER` included.
     """
 
-    def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
-        self.config, self.abilities = config, abilities
+    def __init__(self, config: DeviceConfig, abilities: Abilities, *, banked: bool = False) -> None:
+        self.config, self.abilities, self.banked = config, abilities, banked
         # Where registers lie, in cycles from the address of a word: the direction of a sign; the mean gradient, its
         # square, that less the second moment, the moment that follows, its root, the shift that brings a gradient to a
         # step; the step.
@@ -127,7 +128,8 @@ class Updater(wiring.Component):
         written = {Section.WEIGHT: at_step, Section.ACC: at_step, Section.MOMENT: at_moment}
         for section in abilities.sections:
             fetch, write = self.fetch[section], self.write[section]
-            asks, puts = wanted[section] - FETCH_LATENCY, written[section]
+            asks = wanted[section] - fetch_latency(self.banked and section == Section.WEIGHT)
+            puts = written[section]
             may_clear = clears if section != Section.WEIGHT else 0
             m.d.comb += [
                 fetch.en.eq(valid[asks]),

@@ -84,6 +84,7 @@ def get_wanted(target: str, assignments: Sequence[str], learn: bool) -> Wanted:
         lanes="network.lanes" not in given,
         softmax_lanes="core.softmax_lanes" not in given,
         products=not given & {"core.products", "core.shared", "core.in_logic"},
+        banked="core.banked" not in given,
         compact="core.compact" not in given,
     )
     config = subject.config

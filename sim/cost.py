@@ -23,7 +23,7 @@ from hdl.draws import draw_latency
 from hdl.engine import engine_latency, scan_beats
 from hdl.layouts import all_beats, hidden_beats
 from hdl.maximum import maximum_latency
-from hdl.memory import FETCH_LATENCY
+from hdl.memory import fetch_latency
 from hdl.mover import Mover
 from hdl.options import CoreOptions
 from hdl.potentials import opening_latency
@@ -64,7 +64,7 @@ def latencies(config: DeviceConfig, options: CoreOptions) -> Latencies:
     config, lanes = options.wide(config), options.softmax_lanes
     hidden, action = math.ceil(config.group_size / lanes), math.ceil(config.actions / lanes)
     # From the last row word to the first potentials in the softmax; the event was taken a cycle before the word.
-    first_beat = engine_latency(config) - 1
+    first_beat = engine_latency(config, options.banked) - 1
     softmax = softmax_latency(lanes)
     winner = Sampler.latency + 1
     first_result = first_beat + softmax + 2 * (hidden - 1)
@@ -263,8 +263,9 @@ class Event(NamedTuple):
 class _Engine:
     """:class:`hdl.engine.EventEngine`: one event in work, and the scan that the last request opened."""
 
-    def __init__(self, config: DeviceConfig, cost: Cost) -> None:
+    def __init__(self, config: DeviceConfig, banked: bool, cost: Cost) -> None:
         self._cost = cost
+        self._fetch = fetch_latency(banked)
         self._opening = opening_latency(config)
         self._left = 0
         self._unit = ""
@@ -296,7 +297,7 @@ class _Engine:
             # Potentials are shown when the last word before has entered them, those of this event included.
             ends = now + self._left
             last_word = ends if words else self._last_word
-            opens = max(ends, last_word + FETCH_LATENCY + 1)
+            opens = max(ends, last_word + self._fetch + 1)
             # Three more registers: the words of potentials, those near the beat, the beat.
             self.scan_from = max(now + 2, opens + self._opening - 1) + 3
 
@@ -428,7 +429,7 @@ class _Clockwork:
         self._ends = [beat.last for beat in scan_beats(config, lanes)]
         self._action_ends = self._ends[hidden:]
         self.cost = Cost()
-        self._engine = _Engine(config, self.cost)
+        self._engine = _Engine(config, options.banked, self.cost)
         self._softmax = _Softmax(config, lanes, self.cost)
         self._mover = _Mover([words[kernels.HIDDEN]] * hidden + [words[kernels.ACTION]] * len(self._action_ends))
         self._now = 0

@@ -16,8 +16,8 @@ from hdl.options import MOST_SOFTMAX_LANES, CoreOptions
 from sim.traffic import Traffic, decision_cycles, sample_cycles
 
 MOST_LANES = 7
-"""More lanes to a row word decide faster at a slower clock than the board's, or are not routed
-(docs/results/boards.md); ``network.lanes`` asks for them."""
+"""More lanes to a row word decide faster, but take longer to route or are not routed at all (docs/results/boards.md);
+``network.lanes`` asks for them. Their weights come from banks."""
 
 CHOOSING = 4
 """Decisions by which candidates are compared."""
@@ -55,7 +55,8 @@ class Plan:
         if self.options.compact:
             return "the compact core"
         words = f", {self.options.words} row words of them at once" if self.options.words > 1 else ""
-        return f"{self.config.lanes} lanes{words}, {self.options.softmax_lanes} softmax lanes"
+        banks = ", weights in banks" if self.options.banked else ""
+        return f"{self.config.lanes} lanes{words}{banks}, {self.options.softmax_lanes} softmax lanes"
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,14 @@ class Freedom:
     softmax_lanes: of the softmax.
     products: multipliers per lane of a build that learns, whether it borrows those of inference, and whether products
         per group are made in logic.
+    banked: whether weights lie in banks.
     compact: which core.
     """
 
     lanes: bool = True
     softmax_lanes: bool = True
     products: bool = True
+    banked: bool = True
     compact: bool = True
 
 
@@ -153,4 +156,7 @@ def _fast(
             if freedom.softmax_lanes:
                 rest = dataclasses.replace(build, softmax_lanes=0).multipliers(config.replace(lanes=lanes))
                 softmax_lanes = max(1, min(board.resources.multipliers - rest, lanes, MOST_SOFTMAX_LANES))
-            yield config.replace(lanes=lanes), dataclasses.replace(build, softmax_lanes=softmax_lanes)
+            build = dataclasses.replace(build, softmax_lanes=softmax_lanes)
+            if freedom.banked:
+                build = dataclasses.replace(build, banked=lanes * build.words > MOST_LANES)
+            yield config.replace(lanes=lanes), build

@@ -45,7 +45,7 @@ def spike_latencies(config: DeviceConfig, options: CoreOptions) -> SpikeLatencie
     lanes = options.softmax_lanes
     hidden, action = math.ceil(config.group_size / lanes), math.ceil(config.actions / lanes)
     # From the last row word to the first potentials in the softmax; the event was taken a cycle before the word.
-    first_beat = engine_latency(config) - 1
+    first_beat = engine_latency(config, options.banked) - 1
     first_spike = first_beat + softmax_latency(lanes) + 3 * (hidden - 1) + Sampler.latency
     spread = all_beats(config, lanes) - hidden + 2 * max(0, action - hidden)
     return SpikeLatencies(
@@ -87,7 +87,7 @@ def spike_ceiling(config: DeviceConfig, options: CoreOptions, row_words: int, po
     latency = DrawPipeline.latency if options.pipelined else block
     late = max(0, blocks * block - known.turn)
     cycles = spike_bound(config, options, row_words)
-    cycles += (config.steps - 1) * (known.spread + engine_latency(config) + late)
+    cycles += (config.steps - 1) * (known.spread + engine_latency(config, options.banked) + late)
     cycles += blocks * block + latency + (block if policy != "greedy" else 0)
     # Beats in which a group loses one neuron and wins another wait for both.
     cycles += config.steps * math.ceil(config.group_size / lanes)

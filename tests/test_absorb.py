@@ -1,4 +1,4 @@
-"""Registers that go into the multipliers of an ECP5: which are taken, and that a netlist does the same as before."""
+"""Registers that go into the cells of an ECP5: which are taken, and that a netlist does the same as before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hdl.boards import absorb
-from hdl.boards.absorb import MULTIPLIER, OPERANDS, PRODUCT, REGISTER, Cell, absorb_registers
+from hdl.boards.absorb import MEMORY, MULTIPLIER, OPERANDS, PRODUCT, REGISTER, Cell, absorb_registers
 from tests.proofs import proves, yosys
 
 DESIGN = """
@@ -54,6 +54,60 @@ endmodule
 """
 
 
+MEMORIES = """
+module top(input clk, en, rst, we, re, input [9:0] wa, ra, input [35:0] d, output reg [107:0] y, output [17:0] shown);
+  (* no_rw_check *) reg [17:0] m0 [0:1023], m1 [0:1023], m2 [0:1023], m3 [0:1023];
+  (* no_rw_check *) reg [35:0] m4 [0:511];
+  reg [17:0] o0, o1, o2, o3; reg [35:0] o4;
+  reg [17:0] plain = 0, enabled = 0, twice = 0, one = 1; reg [35:0] wide = 0;
+  assign shown = o2;
+  always @(posedge clk) begin
+    if (we) begin m0[wa] <= d; m1[wa] <= d + 1; m2[wa] <= d + 2; m3[wa] <= d + 3; m4[wa[8:0]] <= d; end
+    if (re) begin o0 <= m0[ra]; o1 <= m1[ra]; o2 <= m2[ra]; o3 <= m3[ra]; o4 <= m4[ra[8:0]]; end
+    plain <= o0; twice <= o2; one <= o3; wide <= o4;
+    if (en) enabled <= o1;
+    y <= {wide, one, twice, enabled, plain};
+  end
+endmodule
+"""
+"""What every memory shows goes into a register: a plain one, one with an enable, one beside a port, one that is not 0
+at first, and a wide one."""
+
+
+BLOCK_DATA = [f"DO{side}{bit}" for side in "AB" for bit in range(18)]
+BLOCK_INPUTS = [
+    *(
+        f"{port}{side}{bit}"
+        for port, bits in (("AD", 14), ("DI", 18), ("CS", 3))
+        for side in "AB"
+        for bit in range(bits)
+    ),
+    *(f"{port}{side}" for port in ("CE", "OCE", "RST", "WE") for side in "AB"),
+]
+BLOCK_SETTINGS = [
+    *("ASYNC_RESET_RELEASE", "GSR", "RESETMODE"),
+    *(f"{name}{side}" for name in ("CSDECODE_", "DATA_WIDTH_", "WRITEMODE_") for side in "AB"),
+    *("CLKAMUX", "CLKBMUX"),
+    *(f"INITVAL_{number:02X}" for number in range(64)),
+]
+BLOCK_MODEL = f"""
+module DP16KD({", ".join(f"input {port}" for port in (*BLOCK_INPUTS, "CLKA", "CLKB"))},
+    {", ".join(f"output {port}" for port in BLOCK_DATA)});
+  {" ".join(f"parameter {setting} = 0;" for setting in BLOCK_SETTINGS)}
+  parameter REGMODE_A = "NOREG"; parameter REGMODE_B = "NOREG";
+  // What it shows does not matter to where its registers are: a mixture of all that comes in.
+  wire [{len(BLOCK_INPUTS) - 1}:0] inputs = {{{", ".join(BLOCK_INPUTS)}}};
+  reg [35:0] read = 0, behind = 0;
+  always @(posedge CLKB) begin
+    if (CEB) read <= inputs ^ (inputs >> 36) ^ (inputs >> 72);
+    if (OCEB) behind <= read;
+  end
+  assign {{{", ".join(BLOCK_DATA[:18])}}} = REGMODE_A == "OUTREG" ? behind[35:18] : read[35:18];
+  assign {{{", ".join(BLOCK_DATA[18:])}}} = REGMODE_B == "OUTREG" ? behind[17:0] : read[17:0];
+endmodule
+"""
+
+
 def synthesized(folder: Path, design: str = DESIGN) -> dict[str, Any]:
     """The netlist of a design."""
     (folder / "top.v").write_text(design)
@@ -70,7 +124,7 @@ def is_same(folder: Path, netlist: dict[str, Any]) -> bool:
     """Whether Yosys proves that a netlist does what that of :func:`synthesized` does, in every cycle."""
     netlist["modules"]["absorbed"] = netlist["modules"].pop("top")
     (folder / "after.json").write_text(json.dumps(netlist))
-    (folder / "model.v").write_text(MODEL)
+    (folder / "model.v").write_text(MODEL + BLOCK_MODEL)
     return proves(
         folder,
         "read_json before.json",
@@ -133,6 +187,36 @@ def test_taking_another_register_would_be_seen(
     monkeypatch.setattr(absorb, "_is_plain", overlooks)
     netlist = synthesized(tmp_path)
     absorb_registers(netlist["modules"]["top"])
+    assert not is_same(tmp_path, netlist)
+
+
+def modes(netlist: dict[str, Any]) -> list[tuple[str, str]]:
+    """Whether there are registers behind the ports of the block memories, sorted."""
+    return sorted(
+        (cell["parameters"]["REGMODE_A"], cell["parameters"]["REGMODE_B"])
+        for cell in netlist["modules"]["top"]["cells"].values()
+        if cell["type"] == MEMORY
+    )
+
+
+def test_a_block_memory_takes_plain_registers_and_no_others(tmp_path: Path) -> None:
+    netlist = synthesized(tmp_path, MEMORIES)
+    before = registers(netlist)
+    assert absorb_registers(netlist["modules"]["top"]) == 18 + 36 == before - registers(netlist)
+    # The others: one has an enable, one is not 0 at first, and beside one a port reads.
+    assert modes(netlist) == [("NOREG", "NOREG")] * 3 + [("NOREG", "OUTREG"), ("OUTREG", "OUTREG")]
+    assert is_same(tmp_path, netlist)
+
+
+@pytest.mark.parametrize("settings", [{"CEMUX": "1"}, {"REGSET": "RESET"}], ids=["enable", "first value"])
+def test_taking_another_register_behind_a_memory_would_be_seen(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = absorb._is_plain
+    monkeypatch.setattr(absorb, "_is_plain", lambda cell: right({**cell, "parameters": cell["parameters"] | settings}))
+    netlist = synthesized(tmp_path, MEMORIES)
+    absorb_registers(netlist["modules"]["top"])
+    assert modes(netlist).count(("NOREG", "OUTREG")) == 2
     assert not is_same(tmp_path, netlist)
 
 

@@ -14,10 +14,11 @@ import pytest
 
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
+from hdl.boards import flow
 from hdl.boards.catalogue import BOARDS, ECP5, ICE40, NAME, Board, Resources, excesses, get_board
 from hdl.boards.clock import ecp5_divisors, ice40_divisors
 from hdl.boards.design import BoardDesign
-from hdl.boards.flow import MARGIN, PATIENCE, hurried, is_in_vain
+from hdl.boards.flow import MARGIN, PATIENCE, RELAXED, RIP_UP, asking, is_in_vain
 from hdl.boards.fold import FOLD, FOLD_COMMANDS, FOLD_FILE
 from hdl.boards.xilinx import DEVICES, Estimate, count
 from hdl.options import CoreOptions
@@ -209,9 +210,9 @@ def test_routing_is_asked_for_a_little_more_than_the_clock_of_the_core() -> None
     text = (
         'BLOCK ASYNCPATHS;\nFREQUENCY NET "clock.pll_clock" 80000000.0 HZ;\nFREQUENCY PORT "clk25_0__io" 25000000.0 HZ;'
     )
-    core, oscillator = re.findall(r"^FREQUENCY .* ([0-9.]+) HZ;", hurried(text), re.MULTILINE)
+    core, oscillator = re.findall(r"^FREQUENCY .* ([0-9.]+) HZ;", asking(text, MARGIN), re.MULTILINE)
     assert float(core) == pytest.approx(80e6 * MARGIN) and float(oscillator) == 25e6
-    assert hurried(text).replace(core, "80000000.0") == text
+    assert asking(text, MARGIN).replace(core, "80000000.0") == text
 
 
 def rounds(promised: float, *counts: tuple[int, int]) -> bytes:
@@ -227,7 +228,7 @@ def rounds(promised: float, *counts: tuple[int, int]) -> bytes:
 @pytest.mark.parametrize(
     ("promised", "counts", "expected"),
     [
-        (55, [], True),
+        (45, [], True),
         (70, [], False),
         (70, [(9000, 0), (20, 90)] + [(0, 150)] * (PATIENCE - 1), False),
         (70, [(9000, 0), (20, 90), (0, 80)] + [(0, 150), (2, 180)] * PATIENCE, True),
@@ -241,3 +242,27 @@ def test_routing_for_a_clock_that_no_route_meets_is_noticed(
     promised: float, counts: list[tuple[int, int]], expected: bool
 ) -> None:
     assert is_in_vain(rounds(promised, *counts)) == expected
+
+
+@pytest.mark.parametrize(
+    ("reached", "asked", "rips_up"),
+    [(82.0, 80 * MARGIN, True), (75.0, 80 * RELAXED, True), (60.0, 80.0, False)],
+    ids=["the clock", "less", "in one go"],
+)
+def test_what_cannot_be_routed_for_its_clock_is_routed_for_less(
+    reached: float, asked: float, rips_up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "LOOK_SECONDS", 0.0)
+    constraints, script = tmp_path / f"{NAME}.lpf", tmp_path / f"build_{NAME}.sh"
+    constraints.write_text('FREQUENCY NET "clock.pll_clock" 80.0 HZ;')
+    # A router that has no end while it looks for routes of a clock that there are none for.
+    (tmp_path / "in_vain").write_bytes(rounds(70, (0, 9), *[(0, 9)] * PATIENCE))
+    script.write_text(
+        f"""asked=$(awk '{{ print $4 }}' {constraints.name})
+        if [ -n "{RIP_UP}" ] && awk "BEGIN {{ exit !($asked > {reached}) }}"
+        then cp in_vain {NAME}.tim; sleep 60; fi"""
+    )
+    assert flow._route(tmp_path, {}, lambda stage: None, MARGIN) == 0
+    found = re.search(r"([0-9.]+) HZ", constraints.read_text())
+    assert found and float(found[1]) == pytest.approx(asked)
+    assert (RIP_UP in script.read_text()) == rips_up

@@ -17,6 +17,7 @@ from golden.device import Device, Ints
 from golden.parameters import Parameters, to_octaves
 from golden.protocol import Command
 from hdl.layouts import all_beats
+from hdl.memory import BANK_WORDS, row_addresses
 from hdl.options import CoreOptions
 from host.tasks import get_task
 from sim.bench.frames import FrameMaker, frame, load_frames, random_parameters
@@ -32,6 +33,9 @@ PENDULUM_OPTIONS = CoreOptions.within(PENDULUM, 72)
 # Few events leave the generator of draws behind; rows of four words, two of which inference takes per cycle.
 HASTY = DeviceConfig(inputs=3, groups=24, group_size=2, actions=5, removed="hh", lanes=14, iterations=3)
 HASTY_OPTIONS = CoreOptions(softmax_lanes=2, words=2)
+# More row words than a bank has.
+BANKED = DeviceConfig(inputs=300, groups=3, group_size=5, actions=4, lanes=5)
+BANKED_OPTIONS = CoreOptions(softmax_lanes=2, banked=True)
 # Many beats and events of many words fill the queues of the softmax.
 CROWDED = DeviceConfig(inputs=3, groups=24, group_size=4, actions=5, lanes=10, iterations=2)
 CROWDED_OPTIONS = CoreOptions(softmax_lanes=2)
@@ -123,12 +127,18 @@ def test_the_cost_of_decisions_that_wait_for_draws_is_predicted() -> None:
     check(HASTY, HASTY_OPTIONS, nets(HASTY, rng), rng, 20)
 
 
+def test_the_cost_of_decisions_on_banks_is_predicted() -> None:
+    assert len(row_addresses(BANKED)) > BANK_WORDS
+    rng = random.Random(7)
+    check(BANKED, BANKED_OPTIONS, nets(BANKED, rng), rng, 10)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("removed", sorted(REMOVABLE))
 def test_the_cost_on_any_core_is_predicted(removed: str) -> None:
     rng = random.Random(f"cost {removed}")
     config = random_config(rng, removed)
-    options = CoreOptions(rng.randint(1, min(config.lanes, 9)), rng.choice((1, 2, 4, 20)))
+    options = CoreOptions(rng.randint(1, min(config.lanes, 9)), rng.choice((1, 2, 4, 20)), banked=rng.random() < 0.5)
     check(config, options, nets(config, rng), rng, 50)
 
 
@@ -185,7 +195,9 @@ def check_bounds(rng: random.Random, count: int) -> tuple[int, int]:
     least = most = 0
     for _ in range(count):
         config = random_config(rng, rng.choice(sorted(REMOVABLE)))
-        options = CoreOptions(rng.randint(1, min(config.lanes, 9)), rng.choice((1, 2, 4, 20)))
+        options = CoreOptions(
+            rng.randint(1, min(config.lanes, 9)), rng.choice((1, 2, 4, 20)), banked=rng.random() < 0.5
+        )
         golden = golden_with(config, *rng.choice(nets(config, rng)))
         for batch in batches(config, rng, 2):
             result = golden.infer(batch.obs, batch.nonce, batch.policy, batch.given)

@@ -55,6 +55,11 @@ def test_a_core_that_takes_several_row_words_per_cycle_and_learns_one_equals_gol
     check(course, complete=False)
 
 
+def test_a_core_whose_weights_come_from_banks_equals_golden() -> None:
+    options = dataclasses.replace(LEARNING.options, banked=True)
+    check(dataclasses.replace(LEARNING, options=options, decisions=15, frames=40, resets=10), complete=False)
+
+
 def test_a_core_of_spikes_equals_golden() -> None:
     check(SPIKING)
 
@@ -100,6 +105,7 @@ def test_any_core_equals_golden(removed: str, seed: int) -> None:
         softmax_lanes=rng.randint(1, min(config.lanes, 9)),
         rounds_per_cycle=rng.choice((1, 2, 4, 20)),
         in_logic=rng.random() < 0.5,
+        banked=rng.random() < 0.5,
     )
     check(Course(config, options, decisions=40, frames=80, resets=25, seed=seed), complete=False)
 

@@ -24,13 +24,21 @@ SPIKES = MANY_WORDS.replace(mode="spike", removed="none")
 
 
 def check(
-    config: DeviceConfig, scan_lanes: int, decisions: int, events: int, resets: int, seed: int, words: int = 1
+    config: DeviceConfig,
+    scan_lanes: int,
+    decisions: int,
+    events: int,
+    resets: int,
+    seed: int,
+    bank_words: int = 0,
+    words: int = 1,
 ) -> None:
     run(
-        EngineWithMemory(config, scan_lanes=scan_lanes, words=words),
+        EngineWithMemory(config, scan_lanes=scan_lanes, bank_words=bank_words, words=words),
         "sim.bench.engine",
         config=config,
         scan_lanes=scan_lanes,
+        bank_words=bank_words,
         words=words,
         decisions=decisions,
         events=events,
@@ -40,12 +48,19 @@ def check(
 
 
 @pytest.mark.parametrize(
-    ("config", "scan_lanes", "words"),
-    [(ONE_WORD, 2, 1), (MANY_WORDS, 3, 1), (TWO_AT_ONCE, 3, 2), (SPIKES, 3, 1)],
-    ids=["one-word", "many-words", "two-at-once", "spikes"],
+    ("config", "scan_lanes", "bank_words", "words"),
+    [
+        (ONE_WORD, 2, 0, 1),
+        (MANY_WORDS, 3, 0, 1),
+        (MANY_WORDS, 3, 32, 1),
+        (TWO_AT_ONCE, 3, 0, 2),
+        (TWO_AT_ONCE, 3, 64, 2),
+        (SPIKES, 3, 0, 1),
+    ],
+    ids=["one-word", "many-words", "banks", "two-at-once", "two-at-once-from-a-bank", "spikes"],
 )
-def test_potentials_equal_golden(config: DeviceConfig, scan_lanes: int, words: int) -> None:
-    check(config, scan_lanes, decisions=6, events=60, resets=20, seed=1, words=words)
+def test_potentials_equal_golden(config: DeviceConfig, scan_lanes: int, bank_words: int, words: int) -> None:
+    check(config, scan_lanes, decisions=6, events=60, resets=20, seed=1, bank_words=bank_words, words=words)
 
 
 @pytest.mark.slow

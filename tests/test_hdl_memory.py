@@ -18,13 +18,22 @@ MANY_WORDS = DeviceConfig(inputs=2, groups=2, group_size=4, actions=3, lanes=4)
 FOUR_WORDS = MANY_WORDS.replace(lanes=3)
 
 
-def check(config: DeviceConfig, section: Section, rounds: int, transfers: int, seed: int, words: int = 1) -> None:
+def check(
+    config: DeviceConfig,
+    section: Section,
+    rounds: int,
+    transfers: int,
+    seed: int,
+    words: int = 1,
+    bank_words: int = 0,
+) -> None:
     run(
-        MemoryWithStreams(config, section, words),
+        MemoryWithStreams(config, section, words, bank_words),
         "sim.bench.memory",
         config=config,
         section=section.name,
         words=words,
+        bank_words=bank_words,
         rounds=rounds,
         transfers=transfers,
         seed=seed,
@@ -32,12 +41,21 @@ def check(config: DeviceConfig, section: Section, rounds: int, transfers: int, s
 
 
 @pytest.mark.parametrize(
-    ("config", "section", "words"),
-    [(ONE_WORD, Section.MOMENT, 1), (MANY_WORDS, Section.WEIGHT, 1), (FOUR_WORDS, Section.WEIGHT, 2)],
-    ids=["one-word", "many-words", "two-at-once"],
+    ("config", "section", "words", "bank_words"),
+    [
+        (ONE_WORD, Section.MOMENT, 1, 0),
+        (MANY_WORDS, Section.WEIGHT, 1, 0),
+        (MANY_WORDS, Section.WEIGHT, 1, 8),
+        (FOUR_WORDS, Section.WEIGHT, 2, 0),
+        (FOUR_WORDS, Section.WEIGHT, 2, 16),
+        (FOUR_WORDS, Section.WEIGHT, 2, 64),
+    ],
+    ids=["one-word", "many-words", "banks", "two-at-once", "two-at-once-from-banks", "two-at-once-from-a-bank"],
 )
-def test_row_words_are_read_as_they_were_loaded(config: DeviceConfig, section: Section, words: int) -> None:
-    check(config, section, rounds=2, transfers=80, seed=1, words=words)
+def test_row_words_are_read_as_they_were_loaded(
+    config: DeviceConfig, section: Section, words: int, bank_words: int
+) -> None:
+    check(config, section, rounds=2, transfers=80, seed=1, words=words, bank_words=bank_words)
 
 
 @pytest.mark.slow

@@ -31,25 +31,26 @@ ODD = DeviceConfig(
 )
 
 
-def check(config: DeviceConfig, optimisers: list[str], updates: int, seed: int) -> None:
+def check(config: DeviceConfig, optimisers: list[str], updates: int, seed: int, bank_words: int = 0) -> None:
     abilities = Abilities(frozenset({"published"}), frozenset(optimisers))
     run(
-        UpdaterWithMemories(config, abilities),
+        UpdaterWithMemories(config, abilities, bank_words),
         "sim.bench.update",
         config=config,
         optimisers=optimisers,
+        bank_words=bank_words,
         updates=updates,
         seed=seed,
     )
 
 
 @pytest.mark.parametrize(
-    ("config", "optimisers"),
-    [(MANY_WORDS, sorted(OPTIMISERS)), (ODD, ["sgd", "sign"])],
-    ids=["all", "without-moments"],
+    ("config", "optimisers", "bank_words"),
+    [(MANY_WORDS, sorted(OPTIMISERS), 0), (ODD, ["sgd", "sign"], 0), (ODD, ["sign"], 8)],
+    ids=["all", "without-moments", "of-banks"],
 )
-def test_updates_equal_golden(config: DeviceConfig, optimisers: list[str]) -> None:
-    check(config, optimisers, updates=25, seed=1)
+def test_updates_equal_golden(config: DeviceConfig, optimisers: list[str], bank_words: int) -> None:
+    check(config, optimisers, updates=25, seed=1, bank_words=bank_words)
 
 
 @pytest.mark.slow

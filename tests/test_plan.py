@@ -21,7 +21,7 @@ from host.commands.boards import CASES, markdown, reports
 from sim.cost import courses, predict
 from sim.device import core_library
 from sim.model import VerilatedModel
-from sim.plan import Freedom, candidates, plan
+from sim.plan import MOST_LANES, Freedom, candidates, plan
 from sim.traffic import Traffic, decision_cycles, sample_cycles
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -104,8 +104,15 @@ def test_the_planner_takes_the_fastest_build_that_fits(traffic: Traffic) -> None
 
 def test_what_is_given_is_not_chosen(traffic: Traffic) -> None:
     options = CoreOptions(softmax_lanes=3)
-    found = plan(BOARDS["ulx3s-85f"], traffic, CONFIG.replace(lanes=35), options, Freedom(False, False, False))
+    found = plan(BOARDS["ulx3s-85f"], traffic, CONFIG.replace(lanes=35), options, Freedom(False, False, False, False))
     assert (found.config.lanes, found.options) == (35, options)
+
+
+def test_weights_of_wide_builds_come_from_banks(traffic: Traffic) -> None:
+    for lanes, words in ((MOST_LANES, 1), (MOST_LANES + 1, 1), (9, 4)):
+        options = CoreOptions(words=words)
+        found = plan(BOARDS["ulx3s-85f"], traffic, CONFIG.replace(lanes=lanes), options, Freedom(lanes=False))
+        assert found.options.banked == (lanes * words > MOST_LANES)
 
 
 def test_the_planner_finds_lanes_for_several_words_at_once(traffic: Traffic) -> None:

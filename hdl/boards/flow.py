@@ -37,15 +37,18 @@ POLL_SECONDS = 0.2
 RIP_UP = "--tmg-ripup"
 """Lets nextpnr's router take up wires again that are late; it has no end where the clock cannot be met."""
 
-HOPE = 0.75
+HOPE = 0.65
 """Share of the clock that a placement must promise for that to be of use."""
 
 PATIENCE = 200
-"""Rounds of routing with something late and no fewer wires wanted twice, after which it is done without."""
+"""Rounds of routing with something late and no fewer wires wanted twice, after which they are given up."""
 
 MARGIN = 1.015
 """The router is asked for so much more than the clock of a build that learns: what it calls late differed from the
 analysis by up to a percent there. Others met the clock that they were asked for."""
+
+RELAXED = 0.92
+"""Where routing was given up, the router is asked for so much of the clock, to see how near a build comes."""
 
 ROUND = re.compile(rb"iter=\d+ wires=\d+ overused=(\d+) overuse=\d+ tmgfail=(\d+)")
 PROMISE = re.compile(rb"Max frequency for clock .*: ([0-9.]+) MHz \((?:PASS|FAIL) at ([0-9.]+) MHz\)")
@@ -133,9 +136,6 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     plan.extract(folder)
     for name, text in board.family.files.items():
         (folder / name).write_text(text)
-    if design.learns and RIP_UP in (board.routing or board.family.routing):
-        constraints = folder / f"{NAME}.lpf"
-        constraints.write_text(hurried(constraints.read_text()))
     programs = Path(sysconfig.get_path("scripts"))
     variables = {name: str(programs / program) for name, program in TOOLS.items()}
     for program in variables.values():
@@ -149,12 +149,7 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     if not status:
         if board.family.absorbs:
             _absorb(folder / f"{NAME}.json")
-        status = _run(folder, variables, progress)
-    if status is None:
-        # Once more from what was synthesized, and as far as routing comes in one go.
-        script = folder / f"build_{NAME}.sh"
-        script.write_text(script.read_text().replace(RIP_UP, ""))
-        status = _run(folder, variables, progress)
+        status = _route(folder, variables, progress, MARGIN if design.learns else 1.0)
     text = (folder / f"{NAME}.tim").read_text() if (folder / f"{NAME}.tim").is_file() else ""
     used = _used(board, text)
     if status:
@@ -171,18 +166,40 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     )
 
 
-def hurried(constraints: str) -> str:
-    """Constraints of an ECP5 that ask for :data:`MARGIN` times the clock of the core."""
+def _route(folder: Path, variables: dict[str, str], progress: Progress, margin: float) -> int | None:
+    """Place and route what was synthesized: for the clock, else for less, else as far as routing comes in one go.
+
+    Parameters
+    ----------
+    margin: times the clock that the router is asked for, if it takes up late wires.
+    """
+    script, constraints = folder / f"build_{NAME}.sh", folder / f"{NAME}.lpf"
+    if RIP_UP not in script.read_text():
+        return _run(folder, variables, progress)
+    asked = constraints.read_text()
+    for share in (margin, RELAXED):
+        constraints.write_text(asking(asked, share))
+        status = _run(folder, variables, progress)
+        if status is not None:
+            return status
+        progress(f"no routes for {share:.1%} of the clock")
+    constraints.write_text(asked)
+    script.write_text(script.read_text().replace(RIP_UP, ""))
+    return _run(folder, variables, progress)
+
+
+def asking(constraints: str, share: float) -> str:
+    """Constraints of an ECP5 that ask for ``share`` of the clock of the core."""
     return re.sub(
         r"(?<=^FREQUENCY NET )(\S+) (\S+)(?= HZ)",
-        lambda found: f"{found[1]} {float(found[2]) * MARGIN}",
+        lambda found: f"{found[1]} {float(found[2]) * share}",
         constraints,
         flags=re.MULTILINE,
     )
 
 
 def _absorb(netlist: Path) -> None:
-    """Take registers into the multipliers of a netlist (:mod:`hdl.boards.absorb`)."""
+    """Take registers into the multipliers and block memories of a netlist (:mod:`hdl.boards.absorb`)."""
     content = json.loads(netlist.read_text())
     absorb_registers(content["modules"][NAME])
     netlist.write_text(json.dumps(content))
@@ -233,7 +250,6 @@ def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress, ri
         if rips_up and time.monotonic() >= look and log.is_file():
             look = time.monotonic() + LOOK_SECONDS
             if is_in_vain(log.read_bytes()):
-                progress("other routes will not meet the clock; place and route without looking for them")
                 return None
         time.sleep(POLL_SECONDS)
     return tools.returncode

@@ -56,9 +56,8 @@ CASES = {
         "ulx3s-85f",
         "pendulum",
         (*LEARNS, "core.shared=false", "network.lanes=9", "core.words=8", "core.softmax_lanes=4"),
-        clock=71_428_571,
     ),
-    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=42", "core.softmax_lanes=4"), clock=60_000_000),
+    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=42", "core.softmax_lanes=2")),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
     "icebreaker-pendulum-learning": Case("icebreaker", "pendulum", LEARNS[:2]),
 }

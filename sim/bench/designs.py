@@ -10,7 +10,7 @@ from golden.config import REMOVABLE, DeviceConfig
 from golden.protocol import Section
 from hdl.engine import COUNTER_BITS, EventEngine
 from hdl.layouts import event, potential_beat, row_place, row_values
-from hdl.memory import FETCH_LATENCY, RowMemory, WideMemory, row_address, row_addresses
+from hdl.memory import RowMemory, row_address, row_addresses
 from hdl.observation_spikes import ObservationSpikes
 from hdl.observations import ObservationQueue
 from hdl.pipeline import delay
@@ -79,7 +79,7 @@ def row_word(config: DeviceConfig, section: Section) -> data.StructLayout:
     return data.StructLayout({**dict(row_place(config).members), "values": row_values(config, section)})
 
 
-def write_words(m: Module, config: DeviceConfig, words: stream.Interface, memory: RowMemory | WideMemory) -> None:
+def write_words(m: Module, config: DeviceConfig, words: stream.Interface, memory: RowMemory) -> None:
     """Let a stream of :func:`row_word` write a memory, one in every cycle."""
     word = words.payload
     m.d.comb += words.ready.eq(1)
@@ -91,11 +91,9 @@ def write_words(m: Module, config: DeviceConfig, words: stream.Interface, memory
         ]
 
 
-def fetch_words(
-    m: Module, fetches: stream.Interface, fetched: stream.Interface, memory: RowMemory | WideMemory
-) -> None:
+def fetch_words(m: Module, fetches: stream.Interface, fetched: stream.Interface, memory: RowMemory) -> None:
     """Let a stream of addresses fetch from a memory; ``fetched`` is not asked whether it is ready."""
-    valid = [fetches.valid, *(Signal(name=f"fetched{i}") for i in range(FETCH_LATENCY))]
+    valid = [fetches.valid, *(Signal(name=f"fetched{i}") for i in range(memory.latency))]
     m.d.sync += delay(valid)
     m.d.comb += [fetches.ready.eq(1), fetched.valid.eq(valid[-1]), fetched.payload.eq(memory.fetch.data)]
     with m.If(fetches.valid):
@@ -107,13 +105,12 @@ class EngineWithMemory(wiring.Component):
 
     Parameters
     ----------
-    config: the device; words: row words of it that the engine takes per cycle.
+    config: the device; bank_words: of the memory; words: row words that the engine takes per cycle.
     """
 
-    def __init__(self, config: DeviceConfig, *, scan_lanes: int, words: int = 1) -> None:
-        self.memory = RowMemory(config, Section.WEIGHT) if words == 1 else WideMemory(config, words)
-        wide = config.replace(lanes=config.lanes * words)
-        self.engine = EventEngine(wide, scan_lanes=scan_lanes, words=words)
+    def __init__(self, config: DeviceConfig, *, scan_lanes: int, bank_words: int = 0, words: int = 1) -> None:
+        self.memory = RowMemory(config, words=words, bank_words=bank_words)
+        self.engine = EventEngine(self.memory.wide, scan_lanes=scan_lanes, banked=bank_words > 0, words=words)
         super().__init__(
             {
                 "load": In(stream.Signature(row_word(config, Section.WEIGHT))),
@@ -143,14 +140,11 @@ class EngineWithMemory(wiring.Component):
 
 
 class MemoryWithStreams(wiring.Component):
-    """:class:`RowMemory` with streams that never wait: ``load``, ``fetches`` (addresses), ``fetched``; and ``data``.
+    """:class:`RowMemory` with streams that never wait: ``load``, ``fetches`` (addresses), ``fetched``; and ``data``."""
 
-    With several ``words`` a :class:`WideMemory`.
-    """
-
-    def __init__(self, config: DeviceConfig, section: Section, words: int = 1) -> None:
-        self.memory = RowMemory(config, section) if words == 1 else WideMemory(config, words)
-        wide = config.replace(lanes=config.lanes * words)
+    def __init__(self, config: DeviceConfig, section: Section, words: int = 1, bank_words: int = 0) -> None:
+        self.memory = RowMemory(config, section, words=words, bank_words=bank_words)
+        wide = self.memory.wide
         super().__init__(
             {
                 "load": In(stream.Signature(row_word(config, section))),

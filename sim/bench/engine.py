@@ -11,7 +11,6 @@ from golden import kernels
 from golden.config import DeviceConfig
 from hdl.engine import NO_WORD_LATENCY
 from hdl.layouts import Scan, event_bits
-from hdl.memory import FETCH_LATENCY
 from sim.bench import groups
 from sim.bench.designs import EngineWithMemory
 from sim.bench.run import parameters
@@ -19,7 +18,7 @@ from sim.bench.streams import Bench, Flow, Gate, Sink, Source
 
 RUN = parameters()
 DEVICE, LANES = RUN["config"], RUN["scan_lanes"]
-COMPONENT = EngineWithMemory(DEVICE, scan_lanes=LANES, words=RUN["words"])
+COMPONENT = EngineWithMemory(DEVICE, scan_lanes=LANES, bank_words=RUN["bank_words"], words=RUN["words"])
 CONFIG = COMPONENT.engine.config
 """The device with row words as wide as what the engine takes per cycle."""
 LATENCY = COMPONENT.engine.latency
@@ -51,7 +50,7 @@ class Model:
         """It is idle unless an event is in work, or a product on its way into the potentials."""
         assert self.dut.idle.value == int(cycle > self._busy_until), cycle
         for taken, words in zip(self.source.cycles[self._looked_at :], self._words[self._looked_at :], strict=False):
-            self._busy_until = max(self._busy_until, taken + (words + FETCH_LATENCY + 1 if words else 1))
+            self._busy_until = max(self._busy_until, taken + (words + COMPONENT.memory.latency + 1 if words else 1))
         self._looked_at = len(self.source.cycles)
 
     def kind(self, source: int) -> int:

@@ -51,9 +51,9 @@ def share_memory(m: Module, design: wiring.Component, memory: RowMemory, fetch: 
 class UpdaterWithMemories(wiring.Component):
     """:class:`Updater` with its memories and multipliers; ``starts``, ``done``, ``cycles`` as its own."""
 
-    def __init__(self, config: DeviceConfig, abilities: Abilities) -> None:
-        self.config, self.abilities = config, abilities
-        self.updater = Updater(config, abilities)
+    def __init__(self, config: DeviceConfig, abilities: Abilities, bank_words: int = 0) -> None:
+        self.config, self.abilities, self.bank_words = config, abilities, bank_words
+        self.updater = Updater(config, abilities, banked=bank_words > 0)
         streams = [memory_streams(config, section) for section in abilities.sections]
         super().__init__(
             {
@@ -72,7 +72,8 @@ class UpdaterWithMemories(wiring.Component):
         connect(m, updater.share, multipliers.share)
         m.d.comb += [self.done.eq(updater.done), self.cycles.eq(updater.cycles)]
         for section in self.abilities.sections:
-            memory = RowMemory(self.config, section, writes_learn=True)
+            bank_words = self.bank_words if section == Section.WEIGHT else 0
+            memory = RowMemory(self.config, section, bank_words=bank_words, writes_learn=True)
             share_memory(m, self, memory, updater.fetch[section], updater.write[section])
         return m
 

@@ -9,14 +9,15 @@ import cocotb
 
 from golden.arguments import section_format
 from golden.protocol import SECTION_NAMES, Section
-from hdl.memory import FETCH_LATENCY, WRITE_LATENCY, row_address, row_addresses
+from hdl.memory import WRITE_LATENCY, row_address, row_addresses
 from sim.bench.designs import MemoryWithStreams
 from sim.bench.run import parameters
 from sim.bench.streams import Bench, Flow, Gate, Sink, Source
 
 RUN = parameters()
 CONFIG, SECTION, WORDS = RUN["config"], Section[RUN["section"]], RUN["words"]
-COMPONENT = MemoryWithStreams(CONFIG, SECTION, WORDS)
+COMPONENT = MemoryWithStreams(CONFIG, SECTION, WORDS, RUN["bank_words"])
+LATENCY = COMPONENT.memory.latency
 FORMAT = section_format(CONFIG, SECTION_NAMES[SECTION])
 PLACES = [(row, word) for row in range(CONFIG.sources + 1) for word in range(CONFIG.row_words)]
 
@@ -87,7 +88,7 @@ async def one_word_per_cycle(dut: Any) -> None:
     await model.bench.finish()
     fetches = model.fetches.cycles
     assert fetches == list(range(fetches[0], fetches[0] + len(PLACES) + 40))
-    assert model.fetched.cycles == [cycle + FETCH_LATENCY for cycle in fetches]
+    assert model.fetched.cycles == [cycle + LATENCY for cycle in fetches]
 
 
 @cocotb.test()
@@ -123,7 +124,7 @@ async def fetches_see_the_cycles_before(dut: Any) -> None:
         gate.open = True
         await model.bench.step()
         assert model.fetches.cycles[-1] == model.loads.cycles[-1] + WRITE_LATENCY
-        await model.bench.step(FETCH_LATENCY)
+        await model.bench.step(LATENCY)
         shown = int(dut.data.value)
         for other in (place, *PLACES):
             model.load(other)

@@ -20,7 +20,7 @@ from sim.bench.streams import Bench
 RUN = parameters()
 CONFIG = RUN["config"]
 ABILITIES = Abilities(frozenset({"published"}), frozenset(RUN["optimisers"]))
-COMPONENT = UpdaterWithMemories(CONFIG, ABILITIES)
+COMPONENT = UpdaterWithMemories(CONFIG, ABILITIES, RUN["bank_words"])
 WORDS = len(row_addresses(CONFIG))
 EXISTS = existing_synapses(CONFIG)
 
