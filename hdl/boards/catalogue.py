@@ -64,7 +64,7 @@ class Family:
     name: for people, and of the toolchain in :mod:`hdl.boards.flow`.
     block_kbit: bits of a block memory, in 1024.
     bitstream: suffix of the file that a device is configured with.
-    recipe: how Yosys makes cells; learning_recipe: the same of builds that learn.
+    recipe: how Yosys makes cells.
     routing: options of nextpnr.
     utilisation: nextpnr's names of the cells that :class:`Resources` counts.
     files: what the recipes read beside the design, by name.
@@ -75,7 +75,6 @@ class Family:
     block_kbit: int
     bitstream: str
     recipe: Recipe
-    learning_recipe: Recipe
     routing: str
     utilisation: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
@@ -87,9 +86,8 @@ ECP5 = Family(
     block_kbit=18,
     bitstream="bit",
     # Tables wider than four inputs are made of neighbours with all their wires, which is where routing has no way.
-    recipe=Recipe("-nowidelut", FOLD_COMMANDS),
-    # abc9, the mapper that synth_ecp5 takes, breaks off at builds that learn (Yosys 0.70).
-    learning_recipe=Recipe(
+    # abc9, the mapper that synth_ecp5 takes, breaks off at builds that learn and at some that do not (Yosys 0.70).
+    recipe=Recipe(
         "-run begin:map_luts",
         ("abc -dress -lut 4", "clean", f"synth_ecp5 -run map_cells: -top {NAME}", *FOLD_COMMANDS),
     ),
@@ -111,7 +109,6 @@ ICE40 = Family(
     block_kbit=4,
     bitstream="bin",
     recipe=Recipe("-dsp"),
-    learning_recipe=Recipe("-dsp"),
     routing="",
     # A logic cell has one table and one flip-flop.
     utilisation={

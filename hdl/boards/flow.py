@@ -124,7 +124,7 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     SvpgError: a tool is missing or fails otherwise.
     """
     platform = board.platform()
-    recipe = board.family.learning_recipe if design.learns else board.recipe or board.family.recipe
+    recipe = board.recipe if board.recipe and not design.learns else board.family.recipe
     plan = platform.prepare(
         design,
         NAME,
@@ -189,9 +189,12 @@ def _route(folder: Path, variables: dict[str, str], progress: Progress, margin: 
 
 
 def asking(constraints: str, share: float) -> str:
-    """Constraints of an ECP5 that ask for ``share`` of the clock of the core."""
+    """Constraints of an ECP5 that ask for ``share`` of every clock.
+
+    Of the oscillator's too: nextpnr derives that of the core from it where synthesis has given the net another name.
+    """
     return re.sub(
-        r"(?<=^FREQUENCY NET )(\S+) (\S+)(?= HZ)",
+        r"(?<=^FREQUENCY )(\S+ \S+) (\S+)(?= HZ)",
         lambda found: f"{found[1]} {float(found[2]) * share}",
         constraints,
         flags=re.MULTILINE,
