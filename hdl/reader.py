@@ -179,8 +179,9 @@ class CommandReader(wiring.Component):
             accept(Mux(complete, wrong, Status.OK), complete & is_last & is_final, proceed)
 
         # The table is asked a cycle ahead: `column` is that of the weight whose last word comes next, `present` that of
-        # the one in work.
+        # the one in work, `following` the one after it, so that no sum comes before the table.
         column, present = Signal.like(synapses.column), Signal.like(synapses.column)
+        following = Signal.like(synapses.column)
         lane = Signal(range(max(config.lanes, 2)))
         index = Signal(range(max(config.inputs, 2)))
         group = Signal(range(max(config.groups, 2)))
@@ -197,7 +198,7 @@ class CommandReader(wiring.Component):
         infer_flags = INFER_FLAGS & ~(0 if config.spikes else FLAG_SPIKES)
         rules, optimisers = abilities.masks
         m.d.comb += [synapses.row.eq(job.place.row), synapses.column.eq(column)]
-        m.d.sync += present.eq(column)
+        m.d.sync += [present.eq(column), following.eq(column + 1)]
 
         with m.FSM() as states:
             m.d.comb += self.commands.ready.eq(~states.ongoing("REQUEST"))
@@ -290,7 +291,7 @@ class CommandReader(wiring.Component):
                                 nonzero.eq(found.any()),
                             ]
                 complete = taken & (part == words - 1)
-                m.d.comb += column.eq(present + complete)
+                m.d.comb += column.eq(Mux(complete, following, present))
                 with m.If(complete):
                     m.d.sync += job.values.eq(Cat(job.values.as_value()[width:], value))
                 bad = outside | (nonzero & ~synapses.exists)
