@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
-from hdl.layouts import activity_beat, group_beats, last_beat, last_keep, winner_bits
+from hdl.layouts import activity_beat, group_beats, last_beat, last_keep, lies_at, winner_bits
 
 
 def assignment(config: DeviceConfig) -> data.StructLayout:
@@ -66,7 +66,7 @@ class Assigner(wiring.Component):
             self.groups.ready.eq(self.beats.ready & final),
         ]
         for lane in range(lanes):
-            one_hot = Mux(group.winner == number * lanes + lane, 1 << config.activity_frac, 0)
+            one_hot = Mux(lies_at(group.winner, number, lane, lanes), 1 << config.activity_frac, 0)
             uniform = Mux(group.action, action[2], hidden[2])
             m.d.comb += beat.activity[lane].eq(Mux(group.uniform, uniform, one_hot))
         with m.If(self.beats.valid & self.beats.ready):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import enum
 import math
 
-from amaranth import signed, unsigned
+from amaranth import Cat, signed, unsigned
+from amaranth.hdl import Value
 from amaranth.lib import data
 
 from golden.arguments import section_format
@@ -99,6 +100,14 @@ def last_beat(size: int, lanes: int) -> int:
 def last_keep(size: int, lanes: int) -> int:
     """``keep`` of that beat."""
     return (1 << (size - last_beat(size, lanes) * lanes)) - 1
+
+
+def lies_at(index: Value, beat: Value, lane: int, lanes: int) -> Value:
+    """Whether the neuron ``index`` of a group lies at a lane of a beat, both counted from 0.
+
+    Beat by beat: the product of a beat's number and ``lanes`` would take a multiplier, and be late.
+    """
+    return Cat(index == first + lane for first in range(0, lanes << len(beat), lanes)).bit_select(beat, 1)
 
 
 def row_values(config: DeviceConfig, section: Section) -> data.ArrayLayout:

@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from golden.config import DeviceConfig
-from hdl.layouts import activity_beat, all_spikes, group_beats, last_beat, last_keep, winner_bits
+from hdl.layouts import activity_beat, all_spikes, group_beats, last_beat, last_keep, lies_at, winner_bits
 
 STEP = data.StructLayout({"first": 1, "departs": 1, "clamped": 1, "still": 1})
 """A time step. ``first``: of a decision, ``departs``: of a clamped phase; ``clamped``: of such a phase, in which the
@@ -91,8 +91,8 @@ class SpikeShifter(wiring.Component):
         for lane in range(lanes):
             enters, leaves = Signal(name=f"enters{lane}"), Signal(name=f"leaves{lane}")
             m.d.comb += [
-                enters.eq(spike == number * lanes + lane),
-                leaves.eq(get.data == number * lanes + lane),
+                enters.eq(lies_at(spike, number, lane, lanes)),
+                leaves.eq(lies_at(get.data, number, lane, lanes)),
                 beat.activity[lane].eq(
                     Mux(
                         job.first,
