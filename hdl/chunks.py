@@ -149,7 +149,8 @@ class SlotReader(wiring.Component):
     """The payload that lies in a slot of a buffer, byte by byte.
 
     A slot is begun with its size, two cycles, and then gives a byte every other cycle at most. It is taken with its
-    last byte, or, if it is empty, with its size. Every slot is allowed whose size is right.
+    last byte, or, if it is empty, in the cycle after its size: memories are slow, and much follows. Every slot is allowed
+    whose size is right.
 
     Parameters
     ----------
@@ -192,15 +193,15 @@ class SlotReader(wiring.Component):
             with m.State("SIZE"):
                 m.d.sync += left.eq(self.data)
                 m.next = "BYTE"
-                with m.If(self.data == 0):
-                    m.d.comb += self.slots.ready.eq(1)
-                    m.d.sync += place.eq(0)
-                    m.next = "REST"
             with m.State("FETCH"):
                 m.next = "BYTE"
             with m.State("BYTE"):
-                m.d.comb += self.bytes.valid.eq(1)
-                with m.If(self.bytes.ready):
+                m.d.comb += self.bytes.valid.eq(left != 0)
+                with m.If(left == 0):
+                    m.d.comb += self.slots.ready.eq(1)
+                    m.d.sync += place.eq(0)
+                    m.next = "REST"
+                with m.Elif(self.bytes.ready):
                     m.d.sync += [left.eq(left - 1), place.eq(place + 1)]
                     m.next = "FETCH"
                     with m.If(left == 1):
