@@ -58,7 +58,7 @@ CASES = {
         (*LEARNS, "core.shared=false", "network.lanes=9", "core.words=8", "core.softmax_lanes=4"),
         clock=71_428_571,
     ),
-    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=30", "core.softmax_lanes=2"), clock=75_000_000),
+    "ulx3s-85f-mnist": Case("ulx3s-85f", "mnist-20x10", ("network.lanes=30", "core.softmax_lanes=2"), clock=66_666_667),
     "ulx3s-25f-pendulum": Case("ulx3s-25f", "pendulum", ("network.lanes=7", "core.softmax_lanes=3")),
     "icebreaker-pendulum-learning": Case("icebreaker", "pendulum", LEARNS[:2]),
 }
