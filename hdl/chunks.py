@@ -149,8 +149,8 @@ class SlotReader(wiring.Component):
     """The payload that lies in a slot of a buffer, byte by byte.
 
     A slot is begun with its size, two cycles, and then gives a byte every other cycle at most. It is taken with its
-    last byte, or, if it is empty, in the cycle after its size: memories are slow, and much follows. Every slot is allowed
-    whose size is right.
+    last byte, or, if it is empty, in the cycle after its size: memories are slow, and much follows. Every slot is
+    allowed whose size is right.
 
     Parameters
     ----------
