@@ -29,6 +29,7 @@ from golden.protocol import (
     response_fields,
     unpack,
 )
+from hdl.decision import first_sampled_pass
 
 REFUSALS = {
     Command.INFO: (Status.FLAGS, Status.LENGTH),
@@ -92,7 +93,7 @@ class Coverage:
         if self.config.spans[OBSERVATION, 0] < self.config.spans[OBSERVATION, 1]:
             yield "every observation"
         yield "passes: all"
-        if self.config.iterations > 2 and not self.config.spikes:
+        if not self.config.spikes and self.config.iterations > first_sampled_pass(self.config):
             yield "passes: fixed point earlier"
         yield from ("winner first in its group", "winner last in its group")
         yield from ("activity 0", "activity 1", "action probability 1")
