@@ -32,7 +32,7 @@ from golden.protocol import (
 from hdl import clocks
 from hdl.decision import Decision
 from hdl.layouts import WORD
-from hdl.memory import BANK_WORDS, RowMemory, row_address, row_addresses
+from hdl.memory import ROW_BLOCK, RowMemory, row_address, row_addresses
 from hdl.observations import ObservationQueue
 from hdl.options import CoreOptions
 from hdl.pipeline import StreamRegister
@@ -76,7 +76,7 @@ class Core(wiring.Component):
         learns = abilities.learns
         m.submodules.reader = reader = CommandReader(config, abilities)
         m.submodules.queue = queue = ObservationQueue(config)
-        bank_words = BANK_WORDS if self.options.banked else 0
+        bank_words = ROW_BLOCK if self.options.banked else 0
         memories = {
             section: RowMemory(
                 config,

@@ -22,8 +22,8 @@ FETCH_LATENCY = 2
 WRITE_LATENCY = 2
 """Cycles from a write to the fetches that see it: a register, for it goes to every block of the memory, and that."""
 
-BANK_WORDS = 1024
-"""Addresses of a bank: those of the blocks that hold row words, which are wide (ECP5, Artix-7)."""
+ROW_BLOCK = 1024
+"""Addresses of the blocks that hold row words, which are wide (ECP5, Artix-7), and so those of a bank."""
 
 NO_COLLISION = "no_rw_check"
 """Attribute of a memory of which no row is read while it is written; Yosys knows it."""

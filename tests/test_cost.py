@@ -17,7 +17,7 @@ from golden.device import Device, Ints
 from golden.parameters import Parameters, to_octaves
 from golden.protocol import Command
 from hdl.layouts import all_beats
-from hdl.memory import BANK_WORDS, row_addresses
+from hdl.memory import ROW_BLOCK, row_addresses
 from hdl.options import CoreOptions
 from host.tasks import get_task
 from sim.bench.frames import FrameMaker, frame, load_frames, random_parameters
@@ -128,7 +128,7 @@ def test_the_cost_of_decisions_that_wait_for_draws_is_predicted() -> None:
 
 
 def test_the_cost_of_decisions_on_banks_is_predicted() -> None:
-    assert len(row_addresses(BANKED)) > BANK_WORDS
+    assert len(row_addresses(BANKED)) > ROW_BLOCK
     rng = random.Random(7)
     check(BANKED, BANKED_OPTIONS, nets(BANKED, rng), rng, 10)
 

@@ -47,8 +47,9 @@ def test_a_core_whose_learning_has_multipliers_of_its_own_equals_golden() -> Non
     check(dataclasses.replace(LEARNING, options=options, decisions=20, frames=40, resets=10), complete=False)
 
 
-def test_a_core_that_takes_several_row_words_per_cycle_and_learns_one_equals_golden() -> None:
-    options = dataclasses.replace(LEARNING.options, shared=False, words=2)
+@pytest.mark.parametrize("banked", [False, True])
+def test_a_core_that_takes_several_row_words_per_cycle_and_learns_one_equals_golden(banked: bool) -> None:
+    options = dataclasses.replace(LEARNING.options, shared=False, words=2, banked=banked)
     config = LEARNING.config.replace(lanes=4)
     assert config.row_words == 4
     course = dataclasses.replace(LEARNING, config=config, options=options, decisions=15, frames=40, resets=10)

@@ -17,7 +17,6 @@ MULTIPLIER, REGISTER = "MULT18X18D", "TRELLIS_FF"
 OPERANDS = {"A": [f"A{bit}" for bit in range(18)], "B": [f"B{bit}" for bit in range(18)]}
 PRODUCT = [f"P{bit}" for bit in range(36)]
 
-
 MEMORY, WIDEST = "DP16KD", 36
 
 

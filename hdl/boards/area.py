@@ -15,7 +15,7 @@ from hdl.compact.places import TABLE_BITS, Places
 from hdl.compact.store import BANK_WORDS, HALVES
 from hdl.engine import scan_beats
 from hdl.layouts import all_beats, column_bits, event_bits, factor_bits, row_values, total_bits
-from hdl.memory import row_addresses
+from hdl.memory import ROW_BLOCK, row_addresses
 from hdl.observations import observation
 from hdl.options import MULTIPLICATIONS_PER_ROW, CoreOptions
 from hdl.potentials import MOST_REGISTER_WORDS
@@ -23,9 +23,6 @@ from hdl.softmax import queue_depth
 
 ECP5_BLOCKS = {512: 36, 1024: 18, 2048: 9, 4096: 4}
 """Words and bits of a block memory of an ECP5."""
-
-ROW_BLOCK = 1024
-"""Words of the blocks that hold row words, which are wide."""
 
 ICE40_BLOCKS = {256: 16, 512: 8, 1024: 4, 2048: 2}
 """The same of an iCE40."""
