@@ -65,7 +65,7 @@ class Family:
     block_kbit: bits of a block memory, in 1024.
     bitstream: suffix of the file that a device is configured with.
     recipe: how Yosys makes cells.
-    routing: options of nextpnr.
+    placer: of nextpnr.
     utilisation: nextpnr's names of the cells that :class:`Resources` counts.
     files: what the recipes read beside the design, by name.
     absorbs: multipliers take registers in between synthesis and placement (:mod:`hdl.boards.absorb`).
@@ -75,7 +75,7 @@ class Family:
     block_kbit: int
     bitstream: str
     recipe: Recipe
-    routing: str
+    placer: str
     utilisation: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
     absorbs: bool = False
@@ -91,9 +91,8 @@ ECP5 = Family(
         "-run begin:map_luts",
         ("abc -dress -lut 4", "clean", f"synth_ecp5 -run map_cells: -top {NAME}", *FOLD_COMMANDS),
     ),
-    # The other placer packs cells so densely that wide builds are never routed; and without ripping up what is late,
-    # this router goes around crowds at the cost of the clock (docs/results/boards.md).
-    routing="--placer static --router router2 --tmg-ripup",
+    # The other placer packs cells so densely that wide builds take very long to route (docs/results/boards.md).
+    placer="static",
     utilisation={
         "luts": "TRELLIS_COMB",
         "registers": "TRELLIS_FF",
@@ -109,7 +108,7 @@ ICE40 = Family(
     block_kbit=4,
     bitstream="bin",
     recipe=Recipe("-dsp"),
-    routing="",
+    placer="heap",
     # A logic cell has one table and one flip-flop.
     utilisation={
         "luts": "ICESTORM_LC",
@@ -140,7 +139,7 @@ class Board:
     outputs: pins that are held at 1.
     programmer: the name under which openFPGALoader knows it.
     recipe: how Yosys makes cells of builds that do not learn, where not as for the family.
-    routing: options of nextpnr, where not those of the family.
+    placer: of nextpnr, where not that of the family.
     """
 
     name: str
@@ -156,7 +155,7 @@ class Board:
     programmer: str
     outputs: tuple[tuple[str, int], ...] = ()
     recipe: Recipe | None = None
-    routing: str = ""
+    placer: str = ""
 
 
 def _icebreaker() -> ICEBreakerPlatform:
@@ -196,7 +195,7 @@ BOARDS = {
             clock=80_000_000,
             # What fits here is never so wide that routing finds no way, and faster so (docs/results/boards.md).
             recipe=Recipe(commands=FOLD_COMMANDS),
-            routing="--router router2 --tmg-ripup",
+            placer="heap",
             **ULX3S,
         ),
         Board(

