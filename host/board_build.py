@@ -14,7 +14,7 @@ from typing import Any
 from golden.files import make_folder, write_atomically
 from hdl.boards.catalogue import NAME
 from hdl.boards.design import BoardDesign, divisors
-from hdl.boards.flow import DoesNotFitError, Placed, place_and_route
+from hdl.boards.flow import DoesNotFitError, Placed, place_and_route, synthesize
 from host.board_report import build_report, failed_report, markdown
 from host.board_subject import Wanted
 from host.interrupts import interruptible
@@ -62,18 +62,10 @@ def build_board(wanted: Wanted, plan: Plan, folder: Path, clock: int, seed: int,
     # What an earlier build left would be taken for this one's, should this one fail.
     for name in (bitstream.name, *REPORTS):
         (folder / name).unlink(missing_ok=True)
-    best: tuple[Placed, int] | None = None
-    for number in range(seed, seed + attempts):
-        try:
-            found = _run_tools(BoardDesign(board, plan.config, plan.options, clock), folder, number)
-        except DoesNotFitError as error:
-            return Built(failed_report(wanted, plan, error.used, frequency, number), str(error))
-        if best is None or found.fmax > best[0].fmax:
-            best = found, number
-        if not NEARLY * found.clock <= found.fmax < found.clock:
-            break
-    assert best is not None
-    placed, seed = best
+    try:
+        placed, seed = _run_tools(BoardDesign(board, plan.config, plan.options, clock), folder, seed, attempts)
+    except DoesNotFitError as error:
+        return Built(failed_report(wanted, plan, error.used, frequency, seed), str(error))
     data = build_report(wanted, plan, placed, bitstream, seed)
     if placed.fmax < placed.clock:
         path = data["critical_path"]
@@ -88,19 +80,27 @@ def build_board(wanted: Wanted, plan: Plan, folder: Path, clock: int, seed: int,
     return Built(data, "")
 
 
-def _run_tools(design: BoardDesign, folder: Path, seed: int) -> Placed:
-    """Run the tools in a folder of their own; their logs stay."""
+def _run_tools(design: BoardDesign, folder: Path, seed: int, attempts: int) -> tuple[Placed, int]:
+    """Run the tools in a folder of their own; their logs stay. Returns the fastest placement and its seed."""
     began = time.monotonic()
 
     def progress(stage: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {stage}", file=sys.stderr, flush=True)
 
     work = Path(tempfile.mkdtemp(dir=folder, prefix=".tools-"))
+    found: list[tuple[Placed, int]] = []
     try:
         with interruptible():
-            return place_and_route(design.board, design, work, seed, progress)
+            synthesize(design.board, design, work, progress)
+            for number in range(seed, seed + attempts):
+                placed = place_and_route(design.board, design, work, number, progress)
+                found.append((placed, number))
+                if not NEARLY * placed.clock <= placed.fmax < placed.clock:
+                    break
+                progress(f"{placed.fmax / 1e6:.2f} MHz with seed {number}, too slow")
     finally:
         for log in ("tools.log", f"{NAME}.tim"):
             if (work / log).is_file():
                 shutil.copy(work / log, folder / log)
         shutil.rmtree(work, ignore_errors=True)
+    return max(found, key=lambda one: one[0].fmax)

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hdl.boards.catalogue import BOARDS
+from hdl.boards.catalogue import BOARDS, Resources
+from hdl.boards.flow import Placed
+from host import board_build
 from host.cli import main
 from tests.processes import working_in
 
@@ -75,6 +78,27 @@ def test_the_slowest_path_is_told_in_names_of_the_hardware(data: Any, folder: Pa
         for name in path["signals"]
     )
     assert f"1. `{path['from']}`" in (folder / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("reached", "seed"),
+    [([81, 90], 5), ([78, 83, 90], 6), ([78, 77, 76, 90], 5), ([78, 60, 90], 5), ([60, 90], 5)],
+    ids=["met", "met by the second", "missed by all", "hopeless then", "hopeless"],
+)
+def test_a_clock_missed_by_little_is_tried_with_other_seeds_on_one_netlist(
+    reached: list[float], seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    left = iter(reached)
+
+    def placed(*arguments: Any) -> Placed:
+        return Placed(Resources(0, 0, 0, 0), next(left) * 1e6, 80e6, (), b"")
+
+    monkeypatch.setattr(board_build, "synthesize", lambda *arguments: begun.append("synthesis"))
+    monkeypatch.setattr(board_build, "place_and_route", placed)
+    best, number = board_build._run_tools(SimpleNamespace(board=None), tmp_path, 5, 3)  # type: ignore[arg-type]
+    assert number == seed and best.fmax == reached[seed - 5] * 1e6
+    assert begun == ["synthesis"] and list(left)[-1] == 90 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

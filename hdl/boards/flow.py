@@ -32,9 +32,8 @@ TOOLS = {
 STAGES = {"placement": f"{NAME}.tim", "bitstream": "routed.json"}
 """Stages of a build behind its synthesis, and the file that appears as each begins."""
 
-ROUTER = "--router router1"
-"""The other goes around crowds at the cost of the clock, even where it takes up late wires again
-(docs/results/boards.md)."""
+SEED = "SVPG_SEED"
+"""Variable of the seed in the script of a build."""
 
 POLL_SECONDS, LOOK_SECONDS = 0.2, 30.0
 """Between looks for files, and into the log of nextpnr."""
@@ -95,48 +94,54 @@ class Placed:
     bitstream: bytes
 
 
-def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, progress: Progress) -> Placed:
-    """Run all tools in a folder.
+def synthesize(board: Board, design: BoardDesign, folder: Path, progress: Progress) -> None:
+    """Make a netlist in a folder, for as many placements as are wanted.
 
     Parameters
     ----------
     folder: exists; takes every file that is made on the way.
+    progress: told what begins.
+
+    Raises
+    ------
+    SvpgError: a tool is missing or fails.
+    """
+    recipe = board.recipe if board.recipe and not design.learns else board.family.recipe
+    # The other router goes around crowds at the cost of the clock (docs/results/boards.md).
+    placing = f"--router router1 --placer {board.placer or board.family.placer} --seed ${SEED}"
+    plan = board.platform().prepare(
+        design,
+        NAME,
+        synth_opts=recipe.options,
+        script_after_synth="\n".join(recipe.commands),
+        nextpnr_opts=f"--report routed.json --timing-allow-fail {placing}",
+        verbose=False,
+    )
+    plan.extract(folder)
+    for name, text in board.family.files.items():
+        (folder / name).write_text(text)
+    progress("synthesis")
+    others = {name: "true" for name in TOOLS if name != "YOSYS"}
+    if _run(folder, _programs() | others, progress):
+        _complain(board, None, folder)
+    if board.family.absorbs:
+        _absorb(folder / f"{NAME}.json")
+
+
+def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, progress: Progress) -> Placed:
+    """Make a bitstream of the netlist of :func:`synthesize`.
+
+    Parameters
+    ----------
     seed: of the placement; the same design and seed give the same bitstream.
-    progress: called as every stage begins.
+    progress: told what begins.
 
     Raises
     ------
     DoesNotFitError: what the design takes too much of.
     SvpgError: a tool is missing or fails otherwise.
     """
-    platform = board.platform()
-    recipe = board.recipe if board.recipe and not design.learns else board.family.recipe
-    placer = board.placer or board.family.placer
-    plan = platform.prepare(
-        design,
-        NAME,
-        synth_opts=recipe.options,
-        script_after_synth="\n".join(recipe.commands),
-        nextpnr_opts=f"--report routed.json --seed {seed} --timing-allow-fail {ROUTER} --placer {placer}",
-        verbose=False,
-    )
-    plan.extract(folder)
-    for name, text in board.family.files.items():
-        (folder / name).write_text(text)
-    programs = Path(sysconfig.get_path("scripts"))
-    variables = {name: str(programs / program) for name, program in TOOLS.items()}
-    for program in variables.values():
-        if not Path(program).is_file():
-            raise SvpgError(f"{program} is missing; run: pip install {_wheel(program)}")
-    variables |= {name: os.environ[name] for name in TOOLS if name in os.environ}
-    progress("synthesis")
-    others = {name: "true" for name in TOOLS if name != "YOSYS"}
-    status = _run(folder, variables | others, progress)
-    variables["YOSYS"] = "true"
-    if not status:
-        if board.family.absorbs:
-            _absorb(folder / f"{NAME}.json")
-        status = _run(folder, variables, progress)
+    status = _run(folder, _programs() | {"YOSYS": "true", SEED: str(seed)}, progress)
     text = (folder / f"{NAME}.tim").read_text() if (folder / f"{NAME}.tim").is_file() else ""
     used = _used(board, text)
     if status:
@@ -151,6 +156,21 @@ def place_and_route(board: Board, design: BoardDesign, folder: Path, seed: int, 
         path=_slowest(report),
         bitstream=(folder / f"{NAME}.{board.family.bitstream}").read_bytes(),
     )
+
+
+def _programs() -> dict[str, str]:
+    """The program of each tool, by Amaranth's variable.
+
+    Raises
+    ------
+    SvpgError: one is missing.
+    """
+    folder = Path(sysconfig.get_path("scripts"))
+    programs = {name: str(folder / program) for name, program in TOOLS.items()}
+    for program in programs.values():
+        if not Path(program).is_file():
+            raise SvpgError(f"{program} is missing; run: pip install {_wheel(program)}")
+    return programs | {name: os.environ[name] for name in TOOLS if name in os.environ}
 
 
 def _absorb(netlist: Path) -> None:
