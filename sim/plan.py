@@ -16,8 +16,8 @@ from hdl.options import MOST_SOFTMAX_LANES, CoreOptions
 from sim.traffic import Traffic, decision_cycles, sample_cycles
 
 MOST_LANES = 7
-"""More lanes to a row word decide faster, but take longer to route or are not routed at all (docs/results/boards.md);
-``network.lanes`` asks for them. Their weights come from banks."""
+"""More lanes to a row word decide faster, but take longer to place and route, and not every placement meets the clock
+(docs/results/boards.md); ``network.lanes`` asks for them. Their weights come from banks."""
 
 CHOOSING = 4
 """Decisions by which candidates are compared."""
