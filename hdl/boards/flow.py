@@ -166,7 +166,7 @@ def _programs() -> dict[str, str]:
     SvpgError: one is missing.
     """
     folder = Path(sysconfig.get_path("scripts"))
-    programs = {name: str(folder / program) for name, program in TOOLS.items()}
+    programs = {name: str(folder / program) for name, program in TOOLS.items() if name not in os.environ}
     for program in programs.values():
         if not Path(program).is_file():
             raise SvpgError(f"{program} is missing; run: pip install {_wheel(program)}")
