@@ -45,11 +45,7 @@ VARIANTS = (
 SLOWER = ["learning.rate=0.0003", "learning.obs_rate=0.0003"]
 
 SETTINGS: dict[tuple[str, str], list[str]] = {
-    ("robot-arm", "published"): [
-        *CONNECTED,
-        "learning.rate=0.0009765625",
-        "learning.obs_rate=0.0009765625",
-    ],
+    ("robot-arm", "published"): CONNECTED,
     ("robot-arm", "MLP, backpropagation"): SLOWER,
     ("robot-navigation", "published"): [
         *CONNECTED,
