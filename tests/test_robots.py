@@ -291,6 +291,13 @@ def test_cubes_of_training_test_and_fresh_episodes() -> None:
     assert all(abs(x - HOME[0]) <= 100 and abs(y) <= 180 for x, y in seen[2])
 
 
+def test_cubes_of_training_are_at_many_distances_from_a_gripper_that_steps_on_a_grid() -> None:
+    for axis, gap in ((0, 2), (1, 7)):
+        beside = sorted({cube[axis] % STRIDE[axis] for cube in TRAINING})
+        assert max(np.diff([*beside, beside[0] + STRIDE[axis]])) <= gap
+    assert min(np.hypot(x - a, y - b) for x, y in TEST for a, b in TRAINING) > 32
+
+
 def test_scattered_episodes_start_anywhere_but_at_the_cube_and_can_be_solved() -> None:
     env: Any = RobotArm(scatter=1, blank=1)
     starts = set()
