@@ -40,28 +40,29 @@ class Played:
 
 
 class Validation:
-    """Greedy episodes from a fixed set of starts, all stepped together.
+    """Episodes from a fixed set of starts, all stepped together.
 
     Parameters
     ----------
     envs: one environment per episode; closed with it.
     seed: the run's seed; every validation of a run starts from the same states.
     score: what counts: the entry of ``info`` at the end of an episode with this name, or the return.
+    policy: one of :data:`host.backend.POLICIES`.
     """
 
-    def __init__(self, envs: Fleet, seed: int, score: str | None = None) -> None:
-        self.envs, self._score = envs, score
+    def __init__(self, envs: Fleet, seed: int, score: str | None = None, policy: str = "greedy") -> None:
+        self.envs, self._score, self._policy = envs, score, policy
         self._seeds = [environment_seed(seed, Purpose.VALIDATE, 0, episode) for episode in range(len(envs))]
 
     def run(self, agent: Agent) -> Array:
-        """Returns or scores (episodes,) of the greedy policy."""
+        """Returns or scores (episodes,)."""
         obs = np.stack([self.envs.reset(number, seed) for number, seed in enumerate(self._seeds)])
         returns = np.zeros(len(self.envs))
         running = np.arange(len(self.envs))
         decided = 0
         while running.size:
             # Spikes are drawn under the greedy policy too: a nonce used again would bias every step alike.
-            action = agent.decide(obs[running], Purpose.VALIDATE, decided, "greedy").action
+            action = agent.decide(obs[running], Purpose.VALIDATE, decided, self._policy).action
             decided += len(running)
             left = []
             for environment, step in zip(running, self.envs.step(running.tolist(), action), strict=True):

@@ -56,6 +56,7 @@ class Task:
     apart: each of its environments works in a process of its own.
     measures: what its environments count in ``info`` for reports.
     score: what in ``info`` at the end of an episode validation goes by; ``None`` for the return.
+    policy: by which validation decides; one that draws finds a way out of where a greedy one turns to and fro.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Task:
     apart: bool = False
     measures: tuple[str, ...] = ()
     score: str | None = None
+    policy: str = "greedy"
 
     def settings(self, backend: str, algorithm: str, assignments: Iterable[str] = ()) -> Settings:
         """The default settings with ``KEY=VALUE`` texts applied, which choose the mode too.
@@ -262,6 +264,21 @@ def _navigation(backend: str, algorithm: str) -> Settings:
     return _robot(backend, 4800, dataclasses.replace(_rollouts(0.97), update_every=128, reward_scale=0.1), training)
 
 
+def _varied(backend: str, algorithm: str) -> Settings:
+    """Many more rooms to see, with the arm's widths, so that rates can be halved."""
+    settings = _navigation(backend, algorithm)
+    rate = _rate(backend) / 2
+    return dataclasses.replace(
+        settings,
+        network=settings.network.replace(**FINE),
+        learning=dataclasses.replace(
+            settings.learning, rate=rate, obs_rate=rate, entropy=0.01, decay=4, floor=26, halve=2400
+        ),
+        ppo=dataclasses.replace(settings.ppo, gamma=0.9),
+        training=dataclasses.replace(settings.training, episodes=5000, validate_every=500, checkpoint_every=1000),
+    )
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -336,11 +353,13 @@ TASKS = {
             "the same in a room whose furniture and target stand elsewhere in each episode (PyBullet)",
             inputs=4800,
             actions=5,
-            defaults=_navigation,
+            defaults=_varied,
             environment="svpg/RobotNavigationVaried-v0",
+            practice={"scatter": 0.5},
             options=("split", "scatter", "mirror", "blank"),
             measures=("success",),
             score="score",
+            policy="sample",
         ),
         Task(
             "mnist",

@@ -143,9 +143,8 @@ class Trainer:
             learner = ReplayPpo(task, self.agent, settings.ppo, settings.critic)
         else:
             learner = RolloutPpo(task, self.agent, settings.ppo, settings.critic)
-        validation = Validation(
-            Fleet(task, self.training.validation_episodes, **task.practice), self.config.seed, task.score
-        )
+        envs = Fleet(task, self.training.validation_episodes, **task.practice)
+        validation = Validation(envs, self.config.seed, task.score, task.policy)
         self._closing.callback(validation.close)
         return learner, lambda: float(validation.run(self.agent).mean())
 

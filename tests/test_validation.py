@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
+import pytest
 
 from golden.config import DeviceConfig
 from host.agent import Agent
@@ -18,17 +20,19 @@ CONFIG = DeviceConfig(inputs=4, groups=2, group_size=2, actions=5, mode="spike",
 
 
 class Recording(GoldenBackend):
-    """Keeps the nonces and the first observations."""
+    """Keeps the nonces, the first observations and the policies."""
 
     def __init__(self) -> None:
         super().__init__(CONFIG)
         self.nonces: list[np.ndarray] = []
         self.first: list[np.ndarray] = []
+        self.policies: set[str] = set()
 
-    def infer(self, obs: Any, nonce: Any, *arguments: Any, **named: Any) -> Decision:
+    def infer(self, obs: Any, nonce: Any, policy: str, **named: Any) -> Decision:
         self.nonces.append(np.array(nonce))
         self.first.append(np.array(obs))
-        return super().infer(obs, nonce, *arguments, **named)
+        self.policies.add(policy)
+        return super().infer(obs, nonce, policy, **named)
 
 
 def test_every_decision_of_a_validation_draws_spikes_of_its_own_and_every_validation_the_same() -> None:
@@ -45,3 +49,12 @@ def test_every_decision_of_a_validation_draws_spikes_of_its_own_and_every_valida
     assert np.array_equal(np.concatenate(backend.nonces), nonces)
     assert np.array_equal(backend.first[0], first)
     validation.close()
+
+
+@pytest.mark.parametrize("policy", ["greedy", "sample"])
+def test_a_validation_decides_by_the_policy_that_it_is_given(policy: str) -> None:
+    backend = Recording()
+    with contextlib.closing(Validation(Fleet(get_task("inverted-pendulum"), 3), seed=5, policy=policy)) as validation:
+        returns = validation.run(Agent(backend, seed=5))
+        assert backend.policies == {policy}
+        assert np.array_equal(validation.run(Agent(Recording(), seed=5)), returns)
