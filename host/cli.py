@@ -134,7 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="another world than the one trained in: pole_length, pole_thickness (inverted-pendulum)",
     )
-    play.add_argument("--policy", choices=("greedy", "sample"), default="greedy", help="default: greedy")
+    play.add_argument("--policy", choices=("greedy", "sample"), help="default: greedy, where rooms vary sample")
     play.add_argument("--mode", choices=MODES, help="default: the one it was trained in")
     play.add_argument(
         "--set",

@@ -20,6 +20,7 @@ DECISIONS = {
     "doom-health-gathering-supreme": 525,
     "robot-arm": 60,
     "robot-navigation": 200,
+    "robot-navigation-varied": 200,
 }
 """As many as the longest episode."""
 

@@ -152,7 +152,8 @@ def finished(name: str, seed: int, success: float, zeroed: bool = True) -> Finis
 def wanted(folder: Path, seeds: int) -> list[Case]:
     """Golden's cases as the study names them."""
     cases = robots.cases(seeds, None, folder / "robots")
-    return [case for task in robots.TASKS for case in cases if case.name == f"{task}|contrastive|golden"]
+    tasks = (*robots.TASKS, robots.HARDER)
+    return [case for task in tasks for case in cases if case.name == f"{task}|contrastive|golden"]
 
 
 def test_report_needs_golden(tmp_path: Path) -> None:
@@ -162,6 +163,7 @@ def test_report_needs_golden(tmp_path: Path) -> None:
 
 def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [finished(f"{task}|contrastive|golden", seed, 0.9 + seed / 50) for task in robots.TASKS for seed in (1, 2)]
+    runs.append(finished(f"{robots.HARDER}|contrastive|golden", 1, 0.1))
     for run, case in zip(runs, wanted(tmp_path, 2), strict=True):
         object.__setattr__(run, "case", case)
     runs.append(finished(f"robot-arm|MLP, backpropagation|{MLP}", 1, 0.0, zeroed=False))
@@ -170,7 +172,7 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     played = {"success": 0.95, "steps": 7.0, "ratio": 1.07}
     ready = {"trials": played, "decisions": 200, "mismatches": 0, "cycles": 13553.03, "lanes": 64}
     shown = [Finished(Case("robot-arm", shipped_case), ready)]
-    monkeypatch.setattr(robots, "run_cases", lambda cases, *_: runs if len(cases) > 2 else shown)
+    monkeypatch.setattr(robots, "run_cases", lambda cases, *_: runs if len(cases) > 3 else shown)
     monkeypatch.setattr(robots, "_film", lambda *_: None)
     monkeypatch.setattr(robots, "_bounds", lambda: "bounds here")
     table = robots.run(tmp_path, tmp_path / "robots.jsonl", 2, False, 1)
@@ -184,4 +186,6 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     assert "| robot-arm | 95 % | 7.0 | 1.07 | 200 | 0 | 13,553 |" in text
     assert "bounds here" in text and "| robot-arm | contrastive | golden | 93 % | 25 % | 25 % | 25 % |" in text
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | 25 % | 25 % |" in text
+    # By the policy of its task, which draws.
+    assert f"| {robots.HARDER} | contrastive | golden | 12 % | 25 % | 25 % | 25 % |" in text
     assert {path.name for path in tmp_path.glob("*.png")} == {"robot-arm.png", "robot-navigation.png"}

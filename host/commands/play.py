@@ -73,10 +73,11 @@ def _control(
     from host.evaluation import play as play_episodes
     from host.gif import Animation
 
+    policy = arguments.policy or task.policy
     # A rule that draws the action given the hidden winners has learnt that policy; spikes have no such.
-    learned = arguments.policy == "sample" and config.settings.learning.rule == "conditional"
-    conditional = learned and not agent.config.spikes
-    policy = "conditional" if conditional else arguments.policy
+    learned = policy == "sample" and config.settings.learning.rule == "conditional"
+    if learned and not agent.config.spikes:
+        policy = "conditional"
     picture = "rgb_array" if arguments.gif is not None else None
     with interruptible(), contextlib.closing(task.make(render_mode=picture, **variation)) as env:
         animation = Animation(env.metadata["render_fps"]) if arguments.gif is not None else None
@@ -108,7 +109,7 @@ def _classify(task: Task, config: RunConfig, agent: Agent, backend: str, argumen
     from host.classify import classify
     from host.datasets import load_mnist, observations
 
-    policy = arguments.policy
+    policy = arguments.policy or task.policy
     data_set = load_mnist(config.settings.classify.source or None)
     # The first decision of a process may have to load compiled code and is not timed.
     agent.decide(np.zeros((1, task.inputs)), Purpose.PLAY, 0, policy)

@@ -28,9 +28,9 @@ def shipped_case(task: str, decisions: int) -> dict[str, Any]:
     network = config.settings.network
     agent = Agent(make_backend("golden", network), seed=MANY_SEED)
     agent.load(parameters)
-    result = trials(agent, chosen, MANY, MANY_SEED, **FRESH[task])
+    result = trials(agent, chosen, MANY, MANY_SEED, chosen.policy, **FRESH[task])
     with contextlib.closing(simulated(network, CoreOptions.usual(network))) as hardware:
-        compared = compare(chosen, parameters, hardware, decisions, "greedy", MANY_SEED, episodes=1)
+        compared = compare(chosen, parameters, hardware, decisions, chosen.policy, MANY_SEED, episodes=1)
     return {
         "trials": result.to_dict(),
         "decisions": compared.decisions,

@@ -18,9 +18,9 @@ TRIAL_SEED = 99
 """Of their starts: the same for every run."""
 
 
-def try_out(agent: Player | None, task: Task, **arguments: Any) -> Trials:
+def try_out(agent: Player | None, task: Task, policy: str = "greedy", **arguments: Any) -> Trials:
     """Fresh episodes of the task, with further arguments of its environment; an agent of ``None`` is the oracle."""
-    return trials(agent, task, TRIALS, TRIAL_SEED, **FRESH[task.name], **arguments)
+    return trials(agent, task, TRIALS, TRIAL_SEED, policy, **FRESH[task.name], **arguments)
 
 
 def train_case(
@@ -37,8 +37,9 @@ def train_case(
     Returns
     -------
     ``trials``, ``many`` (:data:`host.study.robot_trials.MANY` of them), ``sampled`` (those with actions drawn from the
-    policy), ``zeroed`` (weights from observations to hidden neurons set to zero; ``None`` for the MLP), ``blank`` and
-    ``mirrored`` as :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode, environment steps, score).
+    policy), and by the task's policy ``zeroed`` (weights from observations to hidden neurons set to zero; ``None`` for
+    the MLP), ``blank`` and ``mirrored``: as :meth:`host.study.robot_trials.Trials.to_dict`; ``validation`` (episode,
+    environment steps, score).
     """
     torch.set_num_threads(1)
     chosen, config = get_task(task), run_config(task, backend, seed, assignments, episodes)
@@ -49,11 +50,11 @@ def train_case(
         "trials": try_out(agent, chosen).to_dict(),
         "many": trials(agent, chosen, MANY, MANY_SEED, **FRESH[task]).to_dict(),
         "sampled": trials(agent, chosen, MANY, MANY_SEED, "sample", **FRESH[task]).to_dict(),
-        "blank": try_out(agent, chosen, blank=1).to_dict(),
-        "mirrored": try_out(agent, chosen, mirror=1).to_dict(),
+        "blank": try_out(agent, chosen, chosen.policy, blank=1).to_dict(),
+        "mirrored": try_out(agent, chosen, chosen.policy, mirror=1).to_dict(),
         "zeroed": None,
     }
     if backend != MLP:
         agent.load(unseeing(agent.read()))
-        result["zeroed"] = try_out(agent, chosen).to_dict()
+        result["zeroed"] = try_out(agent, chosen, chosen.policy).to_dict()
     return result
