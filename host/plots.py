@@ -39,7 +39,8 @@ def learning_curve(metrics: Mapping[str, Array], task: Task, training: Training)
         width = max(5, total.size // 30)
         axes.plot(episode, smoothed(total, width), color=SMOOTH, linewidth=1.8, label=f"its mean over {width}")
     done = ~np.isnan(validation)
-    label = f"validation, greedy, mean of {training.validation_episodes}" if control else "validation images, greedy"
+    validated = f"validation, {task.policy}, mean of {training.validation_episodes}"
+    label = validated if control else "validation images, greedy"
     axes.plot(
         episode[done], validation[done], color=POINT, marker="o", markersize=3.5, linewidth=0.9, label=label, zorder=3
     )

@@ -224,7 +224,7 @@ class Training(_Section):
     ----------
     episodes: budget; for classification the number of batches.
     validate_every: episodes between validations.
-    validation_episodes: greedy episodes per validation.
+    validation_episodes: episodes per validation.
     checkpoint_every: episodes between checkpoints.
     threshold: validation mean that counts as solved.
     hold: validations in a row that must reach the threshold; the run then ends. 0 trains to the budget.

@@ -56,7 +56,8 @@ class Task:
     apart: each of its environments works in a process of its own.
     measures: what its environments count in ``info`` for reports.
     score: what in ``info`` at the end of an episode validation goes by; ``None`` for the return.
-    policy: by which validation decides; one that draws finds a way out of where a greedy one turns to and fro.
+    policy: by which validation decides, and who plays unless told otherwise; one that draws finds a way out of where a
+        greedy one turns to and fro.
     """
 
     name: str
@@ -175,6 +176,9 @@ def _mnist(backend: str, algorithm: str) -> Settings:
 FINE = {"weight_frac": 13, "acc_frac": 18, "moment_bits": 28, "moment_frac": 28}
 """For gradients of single pixels, which are small (docs/learning.md, "Widths for thousands of inputs")."""
 
+FINE_MOMENTS: dict[str, Any] = {"decay": 4, "floor": 26}
+"""What learning with these widths wants."""
+
 
 def _doom(backend: str, algorithm: str) -> Settings:
     real = backend == "float"
@@ -186,8 +190,7 @@ def _doom(backend: str, algorithm: str) -> Settings:
             rate=FLOAT_RATE if real else 2.0**-9,
             obs_rate=3e-4 if real else 2.0**-11,
             entropy=0.02 if real else 0.01,
-            decay=4,
-            floor=26,
+            **FINE_MOMENTS,
             halve=480,
             init_recurrent=0.1,
             init_obs=0.15,
@@ -253,7 +256,7 @@ def _arm(backend: str, algorithm: str) -> Settings:
     return dataclasses.replace(
         settings,
         network=settings.network.replace(**FINE),
-        learning=dataclasses.replace(settings.learning, entropy=0.01, decay=4, floor=26, halve=400),
+        learning=dataclasses.replace(settings.learning, entropy=0.01, **FINE_MOMENTS, halve=400),
     )
 
 
@@ -272,7 +275,7 @@ def _varied(backend: str, algorithm: str) -> Settings:
         settings,
         network=settings.network.replace(**FINE),
         learning=dataclasses.replace(
-            settings.learning, rate=rate, obs_rate=rate, entropy=0.01, decay=4, floor=26, halve=2400
+            settings.learning, rate=rate, obs_rate=rate, entropy=0.01, **FINE_MOMENTS, halve=2400
         ),
         ppo=dataclasses.replace(settings.ppo, gamma=0.9),
         training=dataclasses.replace(settings.training, episodes=5000, validate_every=500, checkpoint_every=1000),

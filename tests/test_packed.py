@@ -76,6 +76,13 @@ def test_a_shipped_agent_plays(capsys: pytest.CaptureFixture[str]) -> None:
     assert data["mean_return"] >= 60 and data["mean_medkits"] >= 1
 
 
+@pytest.mark.parametrize("task", ["robot-navigation", "robot-navigation-varied"])
+def test_a_shipped_agent_plays_by_the_policy_of_its_task(task: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["play", task, "--pretrained", "--episodes", "1", "--env", "split=1"]
+    assert last_json(capsys, line)["policy"] == TASKS[task].policy
+    assert last_json(capsys, [*line, "--policy", "greedy"])["policy"] == "greedy"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", sorted(path.stem for path in AGENTS.glob("*.npz")))
 def test_an_episode_of_a_shipped_agent_is_the_same_on_hardware(task: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from golden.errors import SvpgError
 from golden.start import random_start
 from host.agent import Agent
+from host.backend import Decision
 from host.evaluation import Validation
 from host.seeds import Purpose
 from host.study.runner import Case, Finished
 from host.tasks import get_task
+from host.training import Trainer
 
 pytest.importorskip("pybullet", reason="PyBullet has wheels for CPython 3.11 and older only")
 
@@ -108,6 +111,21 @@ def test_the_perceptron_keeps_its_best_parameters(monkeypatch: pytest.MonkeyPatc
     assert not np.array_equal(states[0]["backend.0.weight"], states[2]["backend.0.weight"])
     for name, values in weights.items():
         np.testing.assert_array_equal(values, states[1][name])
+
+
+@pytest.mark.parametrize(("task", "policy"), [("robot-navigation", "greedy"), (robots.HARDER, "sample")])
+def test_training_validates_by_the_policy_of_its_task(task: str, policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    policies: list[str] = []
+
+    def validated(self: Agent, obs: Any, purpose: Purpose, first: int, policy: str, spikes: bool = False) -> Decision:
+        policies.extend([policy] * (purpose == Purpose.VALIDATE))
+        return decide(self, obs, purpose, first, policy, spikes)
+
+    decide = Agent.decide
+    monkeypatch.setattr(Agent, "decide", validated)
+    with contextlib.closing(Trainer(run_config(task, "golden", 1, SMALL, 2))) as trainer:
+        trainer.validate()
+    assert set(policies) == {policy}
 
 
 def test_a_policy_that_sees_nothing_keeps_all_other_weights() -> None:
