@@ -28,7 +28,10 @@ def smoothed(values: Array, width: int) -> Array:
 
 
 def learning_curve(metrics: Mapping[str, Array], task: Task, training: Training) -> Figure:
-    """Return (or accuracy) against episodes (or batches): each, smoothed, validations and the threshold."""
+    """Return (or accuracy) against episodes (or batches): each, smoothed, validations and the threshold.
+
+    Where validation goes by a score, that has an axis of its own.
+    """
     control = task.environment is not None
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
@@ -41,24 +44,31 @@ def learning_curve(metrics: Mapping[str, Array], task: Task, training: Training)
     done = ~np.isnan(validation)
     validated = f"validation, {task.policy}, mean of {training.validation_episodes}"
     label = validated if control else "validation images, greedy"
-    axes.plot(
+    judged = axes.twinx() if task.score else axes
+    judged.plot(
         episode[done], validation[done], color=POINT, marker="o", markersize=3.5, linewidth=0.9, label=label, zorder=3
     )
     if training.hold:
         label = f"solved: {training.threshold:g}"
-        axes.axhline(training.threshold, color=LINE, linestyle="--", linewidth=1, label=label)
+        judged.axhline(training.threshold, color=LINE, linestyle="--", linewidth=1, label=label)
     axes.set_xlabel("episode" if control else "batch")
     axes.set_ylabel("return" if control else "accuracy")
     axes.set_title(task.name, loc="left", fontweight="bold")
     if total.size:
         axes.set_xlim(0, max(1.0, float(episode[-1])))
-    axes.set_ylim(bottom=0)
+    # A few bad episodes would press all others together.
+    axes.set_ylim(bottom=min(0.0, float(np.percentile(total, 5))) if total.size else 0.0)
     axes.margins(y=0.08)
     axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    if task.score:
+        judged.set_ylim(0, 1.05)
+        judged.set_ylabel(task.score)
+    for one in figure.axes:
+        one.spines[["top", "right"]].set_visible(False)
     # Below the threshold line, where early training leaves room.
     place = {"loc": "upper left", "bbox_to_anchor": (0.0, 0.92)} if control else {"loc": "lower right"}
-    axes.legend(frameon=False, fontsize=8, **place)
+    handles = [line for one in figure.axes for line in one.get_lines()]
+    figure.axes[-1].legend(handles=handles, edgecolor="none", framealpha=0.85, fontsize=8, **place)
     return figure
 
 

@@ -42,7 +42,7 @@ ROUTING = re.compile(rb"^Info: +\d+ \| +\d+ +\d+ \| +\d+ +\d+ \| +(\d+)\|", re.M
 """A line of nextpnr's router; the number is that of connections without a route."""
 
 Progress = Callable[[str], object]
-"""Told the stage that begins."""
+"""Told the stage that begins, and how far routing is."""
 
 
 class DoesNotFitError(SvpgError):
