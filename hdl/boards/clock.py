@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,7 @@ def _nearest(found: list[tuple[float, float, Divisors]], oscillator: int, wanted
     return min(found, key=lambda entry: entry[:2])[2]
 
 
-class _BoardClock(Elaboratable):
+class _BoardClock(Elaboratable, abc.ABC):
     """Drives the domain ``sync`` from a PLL behind the board's oscillator, with a reset until it is locked and steady.
 
     Parameters
@@ -99,9 +100,9 @@ class _BoardClock(Elaboratable):
     def __init__(self, divisors: Divisors) -> None:
         self.divisors = divisors
 
+    @abc.abstractmethod
     def pll(self, m: Module, platform: Any, output: Signal, locked: Signal) -> None:
         """Adds the PLL, which drives ``output`` and ``locked``."""
-        raise NotImplementedError
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
