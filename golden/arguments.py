@@ -18,7 +18,7 @@ from golden.fixed import Format
 Ints = NDArray[np.int64]
 
 Observations = NDArray[np.signedinteger]
-"""Raw, of any width; once checked int32, which holds every format of theirs: batches may have millions."""
+"""Raw, of any width; once checked of the smallest that holds their format: batches may have millions."""
 
 SECTIONS = ("weight", "bias", "acc", "acc_bias", "moment", "moment_bias")
 """Memories that ``LOAD`` and ``READ`` address, each row-major."""
@@ -242,7 +242,7 @@ def check_obs(config: DeviceConfig, obs: ArrayLike) -> Observations:
     if obs.size and (obs.min() < low or obs.max() > high):
         hint = "; Bernoulli spikes need observations from 0 to 1" if high < config.obs.high else ""
         raise SvpgError(f"raw observations lie outside {low}..{high}{hint}")
-    return np.ascontiguousarray(obs, dtype=np.int32)
+    return np.ascontiguousarray(obs, dtype=config.obs.container)
 
 
 def check_winners(config: DeviceConfig, winners: ArrayLike, batch: int, hidden_only: bool) -> Ints:

@@ -90,11 +90,11 @@ class Device:
         self.config = config
         self._constants = kernels.constants(config)
         p, n = config.sources, config.neurons
-        self.weight = np.zeros((p, n), dtype=_container(config.weight))
+        self.weight = np.zeros((p, n), dtype=config.weight.container)
         self.bias = np.zeros(n, dtype=np.int32)
-        self.acc = np.zeros((p, n), dtype=_container(config.accumulator))
-        self.acc_bias = np.zeros(n, dtype=_container(config.accumulator))
-        self.moment = np.zeros((p, n), dtype=np.int32 if config.moment_bits < 32 else np.int64)
+        self.acc = np.zeros((p, n), dtype=config.accumulator.container)
+        self.acc_bias = np.zeros(n, dtype=config.accumulator.container)
+        self.moment = np.zeros((p, n), dtype=config.moment.container)
         self.moment_bias = np.zeros(n, dtype=self.moment.dtype)
         # Scratch of the kernels; the narrower integer adds twice as fast.
         self._potential = np.zeros(n, dtype=np.int32 if config.potential_bits <= 32 else np.int64)
@@ -267,8 +267,3 @@ class Device:
             block = self.acc[: self.config.neurons]
             self._symmetric = np.array_equal(block, block.T)
         return self._symmetric
-
-
-def _container(number_format: Format) -> type[np.signedinteger]:
-    """Smallest NumPy integer that holds a signed format."""
-    return next(kind for kind in (np.int16, np.int32, np.int64) if number_format.bits <= np.iinfo(kind).bits)

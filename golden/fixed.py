@@ -51,6 +51,12 @@ class Format:
         """Value of one unit in the last place."""
         return 2.0**-self.frac
 
+    @property
+    def container(self) -> type[np.signedinteger]:
+        """Smallest signed integer of NumPy's, of 16 bits or more, that holds the format."""
+        bits = self.bits + (not self.signed)
+        return next(kind for kind in (np.int16, np.int32, np.int64) if bits <= np.iinfo(kind).bits)
+
     def round(self, values: ArrayLike) -> NDArray[np.float64]:
         """Scale and round to the nearest integer, halves away from zero; no range check (float64)."""
         scaled = np.asarray(values, dtype=np.float64) * float(1 << self.frac)

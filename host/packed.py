@@ -35,7 +35,7 @@ def pack(config: RunConfig, parameters: Parameters, path: Path) -> None:
     network = config.settings.network
     weight, bias = to_octaves(network, parameters)
     n = network.neurons
-    container = np.int16 if network.weight_bits <= 16 else np.int32
+    container = network.weight.container
     arrays = {
         "format": np.int64(PACKED_FORMAT),
         "run": np.array(config.text()),

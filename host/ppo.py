@@ -239,9 +239,9 @@ class RolloutPpo:
             order = self._rng.permutation(count)
             for first in range(0, count, ppo.batch):
                 part = order[first : first + ppo.batch]
-                self._loss = self._critic.fit(flat[part], target[part])
-                decided = self._steps - count + part
-                self.agent.train(flat[part], flat_winners[part], decided, advantage[part], old[part], ppo.clip)
+                seen, decided = flat[part], self._steps - count + part
+                self._loss = self._critic.fit(seen, target[part])
+                self.agent.train(seen, flat_winners[part], decided, advantage[part], old[part], ppo.clip)
 
     def state(self) -> State:
         """Agent, critic, generator and counters; call :meth:`cut` first."""

@@ -92,7 +92,7 @@ def test_samples_are_added_in_the_smallest_float_that_holds_them(
     used = []
 
     def watched(*arguments: Any) -> None:
-        used.append(arguments[7].dtype.name)
+        used.append(arguments[8].dtype.name)
         rows(*arguments)
 
     monkeypatch.setattr(batched, "accumulate_tiles", watched)
@@ -107,13 +107,44 @@ def test_samples_are_added_in_the_smallest_float_that_holds_them(
     assert np.array_equal(one_by_one, together) and not np.array_equal(acc, together)
 
 
-@pytest.mark.parametrize("samples", [1, 4, 7, batched.FEW_SAMPLES])
-@pytest.mark.parametrize("inputs", [8, 9, 10, 11])
-def test_products_of_few_samples_are_exact(samples: int, inputs: int) -> None:
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+@pytest.mark.parametrize("container", [np.int16, np.int32])
+@pytest.mark.parametrize("inputs", [1, 33, 600])
+@pytest.mark.parametrize("samples", [1, batched.ROWS, batched.ROWS + 1])
+def test_products_are_exact(samples: int, inputs: int, container: Any, kind: Any) -> None:
     rng = np.random.default_rng(6)
-    obs = rng.integers(-2048, 2047, (samples, inputs), endpoint=True, dtype=np.int32)
-    weight = rng.integers(-(1 << 15), (1 << 15) - 1, (inputs, 13), endpoint=True).astype(np.int16)
-    assert np.array_equal(batched.product_of_few(obs, weight[:, 2:]), obs.astype(np.int64) @ weight[:, 2:])
+    obs = rng.integers(-2048, 2047, (samples, inputs), endpoint=True).astype(container)
+    columns = rng.integers(-1000, 1000, (13, inputs), endpoint=True).astype(container)
+    expected = obs.astype(np.int64) @ columns.T.astype(np.int64)
+    assert np.array_equal(batched.products(batched.aligned(obs), batched.aligned(columns), kind), expected)
+
+
+def test_what_a_narrow_sum_carries_over_on_the_way_comes_back() -> None:
+    obs = np.array([[-(1 << 15)] * 6], dtype=np.int16)
+    columns = np.array([[-(1 << 15)] * 3 + [(1 << 15) - 1] * 3], dtype=np.int16)
+    assert batched.products(obs, columns, np.int32).tolist() == [[3 << 15]]
+
+
+@pytest.mark.parametrize("inputs", [1 << 10, 1 << 12])
+def test_sums_are_as_wide_as_their_rows_need(inputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = LARGE.replace(inputs=inputs)
+    made, nonce = device(config), np.arange(batched.FEWEST_SAMPLES, dtype=np.uint64)
+    obs = np.full((len(nonce), inputs), config.obs.low)
+    weight = np.zeros((config.sources, config.neurons), dtype=np.int64)
+    # Their sum over 1 << 10 observations has 31 bits, so does its bound; four times that has 33.
+    weight[config.neurons :] = -(1 << 9)
+    made.load("weight", weight * config.mask)
+    used = []
+
+    def watched(*arguments: Any) -> Any:
+        used.append(arguments[2])
+        return products(*arguments)
+
+    products = batched.products
+    monkeypatch.setattr(batched, "products", watched)
+    alone = [made.infer(obs[[b]], nonce[[b]]).q_raw[0] for b in range(len(obs))]
+    assert np.array_equal(made.infer(obs, nonce).q_raw, alone)
+    assert used == [np.int32 if inputs == 1 << 10 else np.int64]
 
 
 def test_accumulators_saturate_on_the_way() -> None:
@@ -151,11 +182,19 @@ def test_small_devices_and_batches_go_event_by_event() -> None:
     assert not batched.pays(LARGE.replace(mode="spike"), BATCH)
 
 
-def test_sums_that_float64_cannot_hold_are_left_to_the_kernels() -> None:
+def test_the_widest_formats_are_exact() -> None:
     wide = LARGE.replace(inputs=1 << 13, weight_bits=24, obs_bits=18)
-    assert not batched.pays(wide, BATCH) and batched.pays(wide.replace(weight_bits=23), BATCH)
     made, rng = device(wide), np.random.default_rng(4)
-    obs = rng.integers(wide.obs.low, wide.obs.high, (batched.FEWEST_SAMPLES, wide.inputs), endpoint=True)
+    assert made.weight.dtype == wide.obs.container == np.int32
+    weight = rng.integers(wide.weight.high - 9, wide.weight.high, (wide.sources, wide.neurons), endpoint=True)
+    weight[: wide.neurons] = 0
+    made.load("weight", weight * wide.mask)
+    # All sums are nearly as large as they can be, and alike: the potentials' last bits decide.
+    obs = rng.integers(wide.obs.high - 9, wide.obs.high, (batched.FEWEST_SAMPLES, wide.inputs), endpoint=True)
+    assert batched.pays(wide, len(obs))
     nonce = np.arange(len(obs), dtype=np.uint64)
     alone = [made.infer(obs[[b]], nonce[[b]]).q_raw[0] for b in range(len(obs))]
     assert np.array_equal(made.infer(obs, nonce).q_raw, alone)
+    low, high = made._constants.spans[kernels.OBSERVATION]
+    expected = obs.astype(object) @ weight[wide.neurons :, low:high].astype(object) * 2**made._constants.obs_shift
+    assert np.array_equal(made._driven(obs.astype(np.int32))[:, low:high], expected)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from golden.config import REMOVABLE, DeviceConfig
 from golden.errors import SvpgError
+from golden.fixed import Format
 from golden.parameters import Parameters, from_octaves, to_octaves
 from golden.start import random_start
 
@@ -257,6 +258,25 @@ def test_halves_round_away_from_zero() -> None:
     number_format = CONFIG.weight
     halves = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]) * number_format.lsb
     assert number_format.quantise(halves).tolist() == [-3, -2, -1, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "container"),
+    [
+        (2, True, np.int16),
+        (16, True, np.int16),
+        (17, True, np.int32),
+        (32, True, np.int32),
+        (33, True, np.int64),
+        (15, False, np.int16),
+        (16, False, np.int32),
+        (32, False, np.int64),
+    ],
+)
+def test_a_container_is_the_smallest_integer_that_holds_both_ends(bits: int, signed: bool, container: Any) -> None:
+    number_format = Format("numbers", bits, 0, signed)
+    assert number_format.container is container
+    assert np.iinfo(container).min <= number_format.low and number_format.high <= np.iinfo(container).max
 
 
 def test_many_values_are_quantised_or_refused_as_a_whole() -> None:

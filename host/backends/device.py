@@ -95,7 +95,7 @@ class DeviceBackend:
         spikes: bool = False,
     ) -> Decision:
         """A batch of ``INFER`` transactions."""
-        result = self._infer(self.config.obs.quantise(obs, np.int32), nonce, policy, winners, activity, spikes)
+        result = self._infer(self._raw(obs), nonce, policy, winners, activity, spikes)
         names = ("events", "row_words", *(name for name in HARDWARE_COUNTERS if hasattr(result, name)))
         return Decision(
             winners=result.winners,
@@ -105,6 +105,10 @@ class DeviceBackend:
             counters={name: getattr(result, name) for name in names},
             spikes=result.spikes if spikes and self.config.spikes else None,
         )
+
+    def _raw(self, obs: NDArray[np.float64]) -> Observations:
+        """Quantised."""
+        return self.config.obs.quantise(obs, self.config.obs.container)
 
     def _infer(
         self,
@@ -127,9 +131,7 @@ class DeviceBackend:
         nonce: NDArray[np.uint64] | None = None,
     ) -> None:
         """A batch of ``LEARN`` transactions."""
-        self._learn(
-            self.config.obs.quantise(obs, np.int32), winners, self.config.modulator.saturate(modulator), rule, nonce
-        )
+        self._learn(self._raw(obs), winners, self.config.modulator.saturate(modulator), rule, nonce)
 
     def _learn(
         self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None
