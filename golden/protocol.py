@@ -283,11 +283,13 @@ class Field:
         """Words of all values."""
         return self.count * self.value_words
 
-    def to_words(self, values: Ints) -> Ints:
+    def to_words(self, values: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
         """Values of n frames, (n, count), as words, (n, words). Of unsigned 64-bit values the bits count."""
+        # Words have no sign, so they need more than 16 bits.
+        mask = np.int32(LAST - 1)
         if self.value_words == 1:
-            return values & (LAST - 1)
-        parts = [(values >> shift) & (LAST - 1) for shift in range(0, WORD_BITS * self.value_words, WORD_BITS)]
+            return values & mask
+        parts = [(values >> shift) & mask for shift in range(0, WORD_BITS * self.value_words, WORD_BITS)]
         return np.stack(parts, axis=-1).reshape(len(values), -1)
 
     def from_words(self, words: NDArray[np.integer]) -> Ints:
@@ -373,7 +375,9 @@ def frame_words(fields: tuple[Field, ...]) -> int:
     return 1 + sum(field.words for field in fields)
 
 
-def pack(first_word: int, fields: tuple[Field, ...], values: Mapping[str, Ints], frames: int) -> Words:
+def pack(
+    first_word: int, fields: tuple[Field, ...], values: Mapping[str, NDArray[np.signedinteger]], frames: int
+) -> Words:
     """Frames of one kind, (frames, words): a header, then ``values`` by the names of the fields, (frames, count) each.
 
     The last word of each is marked.

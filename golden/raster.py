@@ -75,7 +75,7 @@ def device_course(
     if config.obs_spikes == "bernoulli":
         seen = _windowed(config, obs, nonce) * ((1 << config.drive_frac) // config.window)
     else:
-        seen = np.tile(obs << (config.drive_frac - config.obs_frac), (len(spikes), 1))
+        seen = np.tile(obs.astype(np.int64) << (config.drive_frac - config.obs_frac), (len(spikes), 1))
     drive = trace << (config.drive_frac - config.activity_frac)
     weight, bias = weight.astype(np.int64), bias.astype(np.int64)
     return Course(spikes, trace, potentials(drive, seen, weight, bias << config.drive_frac))
