@@ -86,7 +86,11 @@ def test_report_holds_every_run_and_what_is_missing(tmp_path: Path) -> None:
         f"Seeds that live through all 2,100 steps: contrastive, golden 0 of 1; MLP 4800-200-5, backpropagation, {MLP} 0"
         in text
     )
-    assert "| supreme | golden | 0 | 123,456 | 290 | 12.5 |" in text.split("## Supreme")[1]
+    assert "Trained within 300 seconds: contrastive, golden 1 of 1." in text
+    assert "supreme, golden: 2." in text
+    maze = text.split("## Supreme")[1]
+    assert "| supreme | golden | 0 | 123,456 | 290 | 12.5 |" in maze
+    assert "Greedy returns of validations: seed 0 90, 800." in maze
     assert (tmp_path / "doom.png").exists()
 
 

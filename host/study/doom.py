@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from golden.errors import SvpgError
 from host.packed import digest, shipped
 from host.study.doom_training import LONG, SHOWS, SUPREME, TASK, blind_case, changes_case, supreme_case, train_case
-from host.study.runner import Case, Finished, grouped, markdown_table, missing, run_cases, write_report
+from host.study.runner import Case, Finished, Result, grouped, markdown_table, missing, run_cases, write_report
 from host.study.runs import MLP, PUBLISHED, run_config
 from host.tasks import get_task
 
@@ -24,6 +25,15 @@ VARIANTS: list[tuple[str, str, list[str]]] = [
 
 SEEDS = 5
 """Default number of seeds."""
+
+SUPREME_SEEDS = 3
+"""Trainings in the maze."""
+
+OURS = "contrastive|golden"
+"""The variant that is to learn soon."""
+
+SOON = 300
+"""Seconds."""
 
 
 def cases(seeds: int, episodes: int | None, share: float, folder: Path) -> list[Case]:
@@ -48,15 +58,15 @@ def cases(seeds: int, episodes: int | None, share: float, folder: Path) -> list[
 
 
 def supreme_cases(episodes: int | None, share: float, folder: Path) -> list[Case]:
-    """One training in the maze, and those who do not look there."""
-    settings = run_config(SUPREME, "golden", 0, [], episodes).text()
-    arguments = {"seed": 0, "episodes": episodes, "share": share}
-    local = {"path": str(folder / "supreme-golden-0")}
+    """Those who do not look in the maze, and trainings there."""
     blind = {"seed": 0, "episodes": max(1, round(20 * share)), "task": SUPREME}
-    return [
-        Case("supreme, blind", blind_case, blind),
-        Case("supreme|golden", supreme_case, arguments, local, settings),
-    ]
+    result = [Case("supreme, blind", blind_case, blind)]
+    for seed in range(SUPREME_SEEDS):
+        settings = run_config(SUPREME, "golden", seed, [], episodes).text()
+        arguments = {"seed": seed, "episodes": episodes, "share": share}
+        local = {"path": str(folder / f"supreme-golden-{seed}")}
+        result.append(Case("supreme|golden", supreme_case, arguments, local, settings))
+    return result
 
 
 def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
@@ -72,10 +82,12 @@ def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
     table = _table(runs, blind)
     _plot(runs, out / "doom.png")
     maze = [found[case.key] for case in harder if case.key in found]
-    supreme = _supreme(maze) if len(maze) == len(harder) else ""
-    write_report(
-        out / "doom.md", _text(table, changes, missing([*wanted, *harder], finished), _survivors(runs), supreme)
-    )
+    supreme = _supreme(maze) if len(maze) > 1 and maze[0].case is harder[0] else ""
+    survivors = _counted(runs, lambda result: result["long"]["steps"] == LONG)
+    ours = [item for item in runs if item.case.name == OURS]
+    soon = _counted(ours, lambda result: (result["seconds"] or np.inf) <= SOON)
+    lacking = missing([*wanted, *harder], finished)
+    write_report(out / "doom.md", _text(table, changes, lacking, survivors, soon, supreme))
     return table
 
 
@@ -121,10 +133,13 @@ def _table(finished: list[Finished], blind: dict[str, Any]) -> str:
 
 
 def _supreme(maze: list[Finished]) -> str:
-    """Those who do not look and the training in the maze: its table and how it went."""
-    blind, training = maze
-    returns = ", ".join(f"{score:.0f}" for _, score in training.result["curve"])
-    return f"{_table([training], blind.result)}\n\nGreedy returns of its validations: {returns}."
+    """Those who do not look and the trainings in the maze: their table and how they went."""
+    blind, *trainings = maze
+    curves = [
+        f"seed {item.case.arguments['seed']} {', '.join(f'{score:.0f}' for _, score in item.result['curve'])}"
+        for item in trainings
+    ]
+    return f"{_table(trainings, blind.result)}\n\nGreedy returns of validations: {'; '.join(curves)}."
 
 
 def _plot(finished: list[Finished], path: Path) -> None:
@@ -141,15 +156,15 @@ def _plot(finished: list[Finished], path: Path) -> None:
         axes.legend(fontsize=8, frameon=False)
 
 
-def _survivors(finished: list[Finished]) -> str:
-    """How many seeds of each variant see the end of every long episode."""
+def _counted(finished: list[Finished], holds: Callable[[Result], bool]) -> str:
+    """Of how many seeds of each variant something holds."""
     return "; ".join(
-        f"{name.replace('|', ', ')} {sum(item.result['long']['steps'] == LONG for item in items)} of {len(items)}"
+        f"{name.replace('|', ', ')} {sum(holds(item.result) for item in items)} of {len(items)}"
         for name, items in grouped(finished).items()
     )
 
 
-def _text(table: str, changes: dict[str, float], lacking: str, survivors: str, supreme: str) -> str:
+def _text(table: str, changes: dict[str, float], lacking: str, survivors: str, soon: str, supreme: str) -> str:
     count = SHOWS["usual"][0]
     return f"""# Health gathering, seen
 
@@ -157,9 +172,9 @@ Regenerate with `svpg study doom`: it goes on from the runs in `journals/doom.js
 all anew. ViZDoom's `health_gathering`, 60 × 80 grey pixels, 20×10 hidden neurons. *Medkits*
 and *steps* are means of {count} greedy episodes of 525 steps from fresh starts; *mirrored* and *blank* change the
 picture of a trained agent, the last column its weights from pixels to hidden neurons. *Seconds* are processor time of
-the training with its validations and games, with one or two more jobs on two cores, which share their memory. Golden's
-seeds 0 and 2 alone were trained with nothing beside them, and after its steps had become cheaper by a seventh: alone on
-one core, games included, they take 1.28 ms now (`svpg bench {TASK}/training`).
+the training with its validations and games. The contrastive rule on golden was trained on one core with nothing beside
+it; the others with one or two more jobs on two cores, which share their memory, and before a step of golden became
+cheaper by a quarter (`svpg bench {TASK}/training`, [speed.md](speed.md)). Trained within {SOON} seconds: {soon or "–"}.
 
 Survival alone proves little: a script without eyes lives nearly as long. What counts is how many medkits an agent
 finds, and that it fails when it cannot see.
@@ -184,7 +199,7 @@ it looks, blank ones show.
 ## Supreme
 
 `{SUPREME}` is a maze with walls, and with vials of poison among the medkits. It has the same settings but for
-its budget and four epochs, and its agent comes with the project: `svpg play {SUPREME} --pretrained`.
+its budget and four epochs. The agent of seed 0 comes with the project: `svpg play {SUPREME} --pretrained`.
 
 {supreme}
 
