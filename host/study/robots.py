@@ -280,7 +280,7 @@ hardly less often, if at all, in both tasks. The contrastive rule has none of th
 
 ## The agents that ship
 
-Golden's first seed, in navigation an earlier run of it, on {MANY} further fresh starts by the policy of the task; and
+Golden's first seed, on {MANY} further fresh starts by the policy of the task; and
 played one episode after the other on golden and the RTL (64 lanes), as
 `svpg lockstep robot-arm --pretrained --together 1 --decisions 200 --policy greedy` does. Cycles are per decision;
 nearly all are row words of pixels, four for each.
