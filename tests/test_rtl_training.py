@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,30 @@ def test_devices_of_a_pool_decide_with_what_one_has_learned() -> None:
             backend.learn(obs, decisions[0].winners, modulator, "contrastive")
             backend.apply(Update("sgd", rate=1.0, obs_rate=1.0, batch=8))
     assert not np.allclose(decisions[0].action_prob, 0.5)
+
+
+def test_samples_that_change_nothing_are_checked_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    obs, nonce = rng.normal(size=(6, 4)), np.arange(6, dtype=np.uint64)
+    golden, rtl = GoldenBackend(CONFIG), RtlBackend(CONFIG, ("contrastive", "sgd"))
+    winners = golden.infer(obs, nonce).winners
+    modulator, sent, learn = np.array([0.0, 1.0, 0.001, -2.0, 0.0, 3.0]), [], rtl._hardware.learn
+
+    def watched(*arguments: Any) -> Any:
+        sent.append(len(arguments[0]))
+        return learn(*arguments)
+
+    monkeypatch.setattr(rtl._hardware, "learn", watched)
+    for backend in (golden, rtl):
+        backend.learn(obs, winners, modulator, "contrastive")
+        backend.learn(obs, winners, np.zeros(6), "contrastive")
+    # 0.001 is 0 in the modulator's format.
+    assert sent == [3, 0]
+    states = [backend.state() for backend in (golden, rtl)]
+    assert states[0]["acc"].any() and all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
+    winners[0, 0] = CONFIG.group_size
+    with pytest.raises(SvpgError, match="1 indices lie outside their group"):
+        rtl.learn(obs, winners, modulator, "contrastive")
 
 
 def test_second_moments_do_not_fit_a_device_without() -> None:
