@@ -173,8 +173,9 @@ all anew. ViZDoom's `health_gathering`, 60 × 80 grey pixels, 20×10 hidden neur
 and *steps* are means of {count} greedy episodes of 525 steps from fresh starts; *mirrored* and *blank* change the
 picture of a trained agent, the last column its weights from pixels to hidden neurons. *Seconds* are processor time of
 the training with its validations and games. The contrastive rule on golden was trained on one core with nothing beside
-it; the others with one or two more jobs on two cores, which share their memory, and before a step of golden became
-cheaper by a quarter (`svpg bench {TASK}/training`, [speed.md](speed.md)). Trained within {SOON} seconds: {soon or "–"}.
+it; the others with one or two more jobs on two cores, which share their memory, and most before a step of golden became
+cheaper by a quarter (`svpg bench {TASK}/training`, [speed.md](speed.md)). Trained within {SOON} seconds:
+{soon or "–"}.
 
 Survival alone proves little: a script without eyes lives nearly as long. What counts is how many medkits an agent
 finds, and that it fails when it cannot see.
@@ -198,8 +199,11 @@ it looks, blank ones show.
 
 ## Supreme
 
-`{SUPREME}` is a maze with walls, and with vials of poison among the medkits. It has the same settings but for
-its budget and four epochs. The agent of seed 0 comes with the project: `svpg play {SUPREME} --pretrained`.
+`{SUPREME}` is a maze with walls, and with vials of poison among the medkits. It has the same settings
+but for its budget and four epochs, and is not solved: agents that were trained alike differ by much, and their
+validations of six episodes go up and down to the end. That of seed 0 comes with the project:
+`svpg play {SUPREME} --pretrained`. Seeds 1 and 2 were trained with one more job, and after steps
+had become cheaper.
 
 {supreme}
 
