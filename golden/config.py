@@ -241,42 +241,42 @@ class DeviceConfig:
         )
 
     # --- formats -----------------------------------------------------------------------------------
-    @property
+    @functools.cached_property
     def weight(self) -> Format:
         """Weights and biases, in octaves."""
         return Format("weights (octaves)", self.weight_bits, self.weight_frac)
 
-    @property
+    @functools.cached_property
     def obs(self) -> Format:
         """Observations."""
         return Format("observations", self.obs_bits, self.obs_frac)
 
-    @property
+    @functools.cached_property
     def activity(self) -> Format:
         """Recurrent activity q in [0, 1], 1.0 included."""
         return Format("activity", self.activity_frac + 1, self.activity_frac, signed=False)
 
-    @property
+    @functools.cached_property
     def probability(self) -> Format:
         """Action probabilities as reported, 1.0 included."""
         return Format("action probabilities", self.prob_frac + 1, self.prob_frac, signed=False)
 
-    @property
+    @functools.cached_property
     def modulator(self) -> Format:
         """Reward modulator M; symmetric, so that its product with an activity fits the sum of their bits."""
         return Format("modulator", self.modulator_bits, self.modulator_frac, symmetric=True)
 
-    @property
+    @functools.cached_property
     def accumulator(self) -> Format:
         """Eligibility accumulators."""
         return Format("accumulators", self.acc_bits, self.acc_frac)
 
-    @property
+    @functools.cached_property
     def gradient(self) -> Format:
         """Batch-mean gradient."""
         return Format("gradients", self.grad_bits, self.acc_frac)
 
-    @property
+    @functools.cached_property
     def moment(self) -> Format:
         """Second moment."""
         return Format("second moments", self.moment_bits, self.moment_frac, signed=False)

@@ -55,7 +55,7 @@ class Format:
     def container(self) -> type[np.signedinteger]:
         """Smallest signed integer of NumPy's, of 16 bits or more, that holds the format."""
         bits = self.bits + (not self.signed)
-        return next(kind for kind in (np.int16, np.int32, np.int64) if bits <= np.iinfo(kind).bits)
+        return np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64
 
     def round(self, values: ArrayLike) -> NDArray[np.float64]:
         """Scale and round to the nearest integer, halves away from zero; no range check (float64)."""
