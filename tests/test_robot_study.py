@@ -182,7 +182,9 @@ def test_report_needs_golden(tmp_path: Path) -> None:
 def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [finished(f"{task}|contrastive|golden", seed, 0.9 + seed / 50) for task in robots.TASKS for seed in (1, 2)]
     runs.append(finished(f"{robots.HARDER}|contrastive|golden", 1, 0.1))
-    for run, case in zip(runs, wanted(tmp_path, 2), strict=True):
+    *begun, lacks = wanted(tmp_path, 2)
+    assert lacks.name.startswith(robots.HARDER)
+    for run, case in zip(runs, begun, strict=True):
         object.__setattr__(run, "case", case)
     runs.append(finished(f"robot-arm|MLP, backpropagation|{MLP}", 1, 0.0, zeroed=False))
     # As in a journal of before there were many.
@@ -198,9 +200,10 @@ def test_report_holds_every_seed_and_what_is_missing(tmp_path: Path, monkeypatch
     assert f"| robot-arm | contrastive | golden | {row} |" in table
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | – | – | – | 4000 |" in table
     text = (tmp_path / "robots.md").read_text()
-    # Both seeds of golden's are there, and none of others.
+    # Both seeds of golden's are there but in rooms that vary, and none of others.
     lacking = text.split("have not been run")[1]
     assert "robot-arm, published, golden: 2" in lacking and "robot-arm, contrastive, golden" not in lacking
+    assert f"{robots.HARDER}, contrastive, golden: 1" in lacking
     assert "| robot-arm | 95 % | 7.0 | 1.07 | 200 | 0 | 13,553 |" in text
     assert "bounds here" in text and "| robot-arm | contrastive | golden | 93 % | 25 % | 25 % | 25 % |" in text
     assert "| robot-arm | MLP, backpropagation | float | 0 % | – | 25 % | 25 % |" in text
