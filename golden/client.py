@@ -271,7 +271,8 @@ class FrameDevice:
         Parameters
         ----------
         obs, winners, modulator, rule, nonce: as there.
-        counters: ask for them, else None is returned; without, responses are one word each.
+        counters: ask for them, else None is returned; without, responses are one word each, and samples whose modulator
+            is 0, as PPO's often is, are not sent: they change nothing.
 
         Raises
         ------
@@ -279,6 +280,9 @@ class FrameDevice:
         """
         obs, winners, modulator, nonce = check_learn(self.config, obs, winners, modulator, rule, nonce)
         self._must_have("rule", rule, self.rules)
+        if not counters:
+            sent = np.flatnonzero(modulator)
+            obs, winners, modulator, nonce = obs[sent], winners[sent], modulator[sent], nonce[sent]
         flags = RULES[rule] | (FLAG_COUNTERS if counters else 0)
         values = {
             "nonce": nonce.view(np.int64)[:, None],

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from golden.client import FrameDevice
 from golden.config import DeviceConfig
 from golden.errors import SvpgError
+from golden.protocol import Command
 from host.backend import Update
 from host.backends.golden import GoldenBackend
 from host.backends.rtl import RtlBackend
@@ -89,13 +91,14 @@ def test_samples_that_change_nothing_are_checked_and_left_out(monkeypatch: pytes
     obs, nonce = rng.normal(size=(6, 4)), np.arange(6, dtype=np.uint64)
     golden, rtl = GoldenBackend(CONFIG), RtlBackend(CONFIG, ("contrastive", "sgd"))
     winners = golden.infer(obs, nonce).winners
-    modulator, sent, learn = np.array([0.0, 1.0, 0.001, -2.0, 0.0, 3.0]), [], rtl._hardware.learn
+    modulator, sent, ask = np.array([0.0, 1.0, 0.001, -2.0, 0.0, 3.0]), [], FrameDevice._ask
 
-    def watched(*arguments: Any) -> Any:
-        sent.append(len(arguments[0]))
-        return learn(*arguments)
+    def watched(self: FrameDevice, command: Command, flags: int, values: Any, count: int | None = None) -> Any:
+        if command == Command.LEARN:
+            sent.append(len(values["modulator"]))
+        return ask(self, command, flags, values, count)
 
-    monkeypatch.setattr(rtl._hardware, "learn", watched)
+    monkeypatch.setattr(FrameDevice, "_ask", watched)
     for backend in (golden, rtl):
         backend.learn(obs, winners, modulator, "contrastive")
         backend.learn(obs, winners, np.zeros(6), "contrastive")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arguments import SECTIONS, Apply, Observations, check_learn
+from golden.arguments import SECTIONS, Apply, Observations
 from golden.config import DeviceConfig
 from golden.device import Inference, Learning
 from golden.errors import SvpgError
@@ -211,11 +211,7 @@ class HardwareBackend(DeviceBackend):
     def _learn(
         self, obs: Observations, winners: Ints, modulator: Ints, rule: str, nonce: NDArray[np.uint64] | None
     ) -> None:
-        # Before any are left out, all are checked.
-        obs, winners, modulator, nonce = check_learn(self.config, obs, winners, modulator, rule, nonce)
-        # Where the modulator is 0, as PPO's often is, nothing changes: such samples need not go to the hardware.
-        taught = np.flatnonzero(modulator)
-        self._hardware.learn(obs[taught], winners[taught], modulator[taught], rule, nonce[taught], False)
+        self._hardware.learn(obs, winners, modulator, rule, nonce, False)
 
 
 def apply_arguments(update: Update) -> Apply:

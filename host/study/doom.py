@@ -82,7 +82,7 @@ def run(out: Path, journal: Path, seeds: int, quick: bool, workers: int) -> str:
     table = _table(runs, blind)
     _plot(runs, out / "doom.png")
     maze = [found[case.key] for case in harder if case.key in found]
-    supreme = _supreme(maze) if len(maze) > 1 and maze[0].case is harder[0] else ""
+    supreme = _supreme(maze) if harder[0].key in found and len(maze) > 1 else ""
     survivors = _counted(runs, lambda result: result["long"]["steps"] == LONG)
     ours = [item for item in runs if item.case.name == OURS]
     soon = _counted(ours, lambda result: (result["seconds"] or np.inf) <= SOON)
